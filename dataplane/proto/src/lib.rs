@@ -1,0 +1,73 @@
+//! Messages and clients of every wire format the data plane speaks.
+//!
+//! The `.proto` files under `protos/` are the source; the Rust under
+//! `src/gen/` is generated from them by `make gen` and committed, and
+//! `tests/generated.rs` fails when it is stale. Messages that cross the HTTP
+//! API also implement [`serde`] with the protobuf JSON mapping: lowerCamel
+//! names, 64-bit integers as strings, unknown fields ignored.
+
+#![allow(missing_debug_implementations, unreachable_pub, clippy::all)]
+
+/// pprof profiles.
+pub mod google {
+    /// Version 1, the only one.
+    pub mod v1 {
+        include!("gen/google.v1.rs");
+        include!("gen/google.v1.serde.rs");
+    }
+}
+
+/// Types shared by the services.
+pub mod types {
+    /// Version 1.
+    pub mod v1 {
+        include!("gen/types.v1.rs");
+        include!("gen/types.v1.serde.rs");
+    }
+}
+
+/// The push API.
+pub mod push {
+    /// Version 1.
+    pub mod v1 {
+        include!("gen/push.v1.rs");
+        include!("gen/push.v1.serde.rs");
+    }
+}
+
+/// The query API.
+pub mod querier {
+    /// Version 1.
+    pub mod v1 {
+        include!("gen/querier.v1.rs");
+        include!("gen/querier.v1.serde.rs");
+    }
+}
+
+/// The inner hop to ingesters, as far as it is shared with other
+/// implementations.
+pub mod ingester {
+    /// Version 1.
+    pub mod v1 {
+        include!("gen/ingester.v1.rs");
+        include!("gen/ingester.v1.serde.rs");
+    }
+}
+
+/// How queriers read profiles from their holders.
+pub mod reader {
+    /// Version 1.
+    pub mod v1 {
+        include!("gen/reader.v1.rs");
+    }
+}
+
+/// The ring descriptor that instances gossip.
+pub mod ring {
+    include!("gen/ring.rs");
+}
+
+/// The gossiped key-value store.
+pub mod memberlist {
+    include!("gen/memberlist.rs");
+}
