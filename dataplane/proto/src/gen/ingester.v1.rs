@@ -28,6 +28,7 @@ pub struct SeriesResponse {
     pub labels_set: ::prost::alloc::vec::Vec<super::super::types::v1::Labels>,
 }
 /// Generated client implementations.
+#[cfg(feature = "client")]
 pub mod ingester_service_client {
     #![allow(
         unused_variables,

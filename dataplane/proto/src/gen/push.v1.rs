@@ -27,6 +27,7 @@ pub struct RawSample {
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct PushResponse {}
 /// Generated client implementations.
+#[cfg(feature = "client")]
 pub mod pusher_service_client {
     #![allow(
         unused_variables,

@@ -161,6 +161,7 @@ impl ProfileFormat {
     }
 }
 /// Generated client implementations.
+#[cfg(feature = "client")]
 pub mod querier_service_client {
     #![allow(
         unused_variables,

@@ -89,6 +89,7 @@ impl MergeFormat {
     }
 }
 /// Generated client implementations.
+#[cfg(feature = "client")]
 pub mod reader_service_client {
     #![allow(
         unused_variables,
