@@ -1,0 +1,113 @@
+//! The configuration of one process: the struct tree behind the YAML file and the flags.
+//!
+//! Field names are the YAML keys of Grafana Pyroscope v1, defaults are its defaults.
+//! [`crate::settings`] says which flag sets which field.
+
+mod ingester;
+mod limits;
+mod memberlist;
+mod server;
+mod target;
+
+use serde::{Deserialize, Serialize};
+
+pub use ingester::{Ingester, KvStore, Lifecycler, Ring};
+pub use limits::Limits;
+pub use memberlist::Memberlist;
+pub use server::{LogFormat, LogLevel, Server};
+pub use target::{CommaList, Target, Targets};
+
+use crate::duration::Duration;
+
+/// The whole configuration of a `pyroscope` process.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// Components that the process runs.
+    pub target: Targets,
+    /// Whether requests must name their tenant; otherwise all belong to `anonymous`.
+    pub multitenancy_enabled: bool,
+    /// How long the process goes on serving between the signal to stop and stopping.
+    pub shutdown_delay: Duration,
+    /// Listener and logging.
+    pub server: Server,
+    /// The write path's first half.
+    pub distributor: Distributor,
+    /// The write path's second half and its ring entry.
+    pub ingester: Ingester,
+    /// Gossip.
+    pub memberlist: Memberlist,
+    /// Limits of every tenant.
+    pub limits: Limits,
+    /// Local disk.
+    pub pyroscopedb: PyroscopeDb,
+    /// Long-term storage.
+    pub storage: Storage,
+}
+
+/// Settings of the distributor.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Distributor {
+    /// How long one write to one ingester may take.
+    pub pushtimeout: Duration,
+}
+
+/// Settings of the ingester's local disk.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct PyroscopeDb {
+    /// Directory of the write-ahead log and of blocks that are not uploaded yet.
+    pub data_path: String,
+}
+
+/// Settings of long-term storage.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Storage {
+    /// Kind of object store; only `filesystem` is supported.
+    pub backend: String,
+    /// Settings of the `filesystem` backend.
+    pub filesystem: Filesystem,
+}
+
+/// Settings of an object store on a local or shared disk.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Filesystem {
+    /// Directory that holds the objects.
+    pub dir: String,
+}
+
+impl Default for Distributor {
+    fn default() -> Self {
+        Self {
+            pushtimeout: Duration::from_secs(5),
+        }
+    }
+}
+
+impl Default for PyroscopeDb {
+    fn default() -> Self {
+        Self {
+            data_path: "./data".to_owned(),
+        }
+    }
+}
+
+impl Default for Storage {
+    fn default() -> Self {
+        Self {
+            backend: "filesystem".to_owned(),
+            filesystem: Filesystem::default(),
+        }
+    }
+}
+
+impl Default for Filesystem {
+    fn default() -> Self {
+        Self {
+            dir: "./data/v2/shared".to_owned(),
+        }
+    }
+}
