@@ -1,0 +1,208 @@
+use std::sync::Arc;
+
+use crate::{Instance, Op, Ring};
+
+/// The instances that an operation asks, and how many of them may fail.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ReplicationSet {
+    /// Distinct instances with a fresh heartbeat, in the order of the walk.
+    pub instances: Vec<Arc<Instance>>,
+    /// How many of `instances` may fail without failing the operation.
+    pub max_errors: usize,
+    /// How many whole zones may fail instead; used when zones are on.
+    pub max_unavailable_zones: usize,
+}
+
+impl ReplicationSet {
+    /// Returns how many instances have to succeed.
+    pub fn min_success(&self) -> usize {
+        self.instances.len().saturating_sub(self.max_errors)
+    }
+}
+
+/// Why the ring cannot serve an operation now. All of these pass when
+/// instances come back, so a caller answers "unavailable, retry".
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum RingError {
+    /// No instance owns a token.
+    #[error("empty ring")]
+    Empty,
+    /// Too few of a series' replicas take part.
+    #[error(
+        "at least {needed} live replicas required{}, could only find {found}{}",
+        zone_clause(*.zone_aware),
+        unhealthy_clause(.unhealthy)
+    )]
+    TooFewReplicas {
+        /// The quorum.
+        needed: usize,
+        /// Live replicas.
+        found: usize,
+        /// Addresses of the replicas that were left out.
+        unhealthy: Vec<String>,
+        /// Whether replicas are in distinct zones.
+        zone_aware: bool,
+    },
+    /// More instances or zones are unhealthy than the replication tolerates.
+    #[error(
+        "too many unhealthy instances in the ring, {tolerated} tolerated{}",
+        unhealthy_clause(.unhealthy)
+    )]
+    TooManyUnhealthy {
+        /// How many instances (with zones: how many zones) may be unhealthy.
+        tolerated: usize,
+        /// Addresses of the unhealthy instances.
+        unhealthy: Vec<String>,
+    },
+}
+
+fn zone_clause(zone_aware: bool) -> &'static str {
+    if zone_aware {
+        " across different availability zones"
+    } else {
+        ""
+    }
+}
+
+fn unhealthy_clause(addresses: &[String]) -> String {
+    if addresses.is_empty() {
+        return String::new();
+    }
+    format!(" - unhealthy instances: {}", addresses.join(","))
+}
+
+impl Ring {
+    /// Finds the replicas of a token at `now` (Unix seconds).
+    ///
+    /// The walk starts at the first token strictly greater and gathers
+    /// distinct instances (and distinct zones, when zones are on). Those whose
+    /// heartbeat is stale or whose state does not serve `op` use up the error
+    /// budget.
+    ///
+    /// # Errors
+    /// Fails when the ring is empty or fewer than a quorum are live.
+    pub fn get(&self, token: u32, op: Op, now: i64) -> Result<ReplicationSet, RingError> {
+        let instances = self.walk(token, op);
+        if instances.is_empty() {
+            return Err(RingError::Empty);
+        }
+        let needed = quorum(self.config().replication_factor.max(instances.len()));
+        let (instances, unhealthy) = self.split_healthy(instances, op, now);
+        match instances.len().checked_sub(needed) {
+            Some(max_errors) => Ok(ReplicationSet {
+                instances,
+                max_errors,
+                max_unavailable_zones: 0,
+            }),
+            None => Err(RingError::TooFewReplicas {
+                needed,
+                found: instances.len(),
+                unhealthy: addresses(&unhealthy),
+                zone_aware: self.config().zone_awareness,
+            }),
+        }
+    }
+
+    /// Finds the instances that answer for the whole ring at `now` (Unix
+    /// seconds), by the rule of dskit: each series' quorum is among them.
+    ///
+    /// # Errors
+    /// Fails when the ring is empty or too many instances or zones are
+    /// unhealthy.
+    pub fn replication_set(&self, op: Op, now: i64) -> Result<ReplicationSet, RingError> {
+        if self.is_empty() {
+            return Err(RingError::Empty);
+        }
+        let (healthy, unhealthy) = self.split_healthy(self.instances().to_vec(), op, now);
+        if self.config().zone_awareness {
+            return self.whole_zones(healthy, &unhealthy);
+        }
+        let replicas = self.config().replication_factor;
+        let needed = self.instances().len().max(replicas) - replicas / 2;
+        match healthy.len().checked_sub(needed) {
+            Some(max_errors) => Ok(ReplicationSet {
+                instances: healthy,
+                max_errors,
+                max_unavailable_zones: 0,
+            }),
+            None => Err(RingError::TooManyUnhealthy {
+                tolerated: self.instances().len().saturating_sub(needed),
+                unhealthy: addresses(&unhealthy),
+            }),
+        }
+    }
+
+    /// Leaves out every zone with an unhealthy instance.
+    fn whole_zones(
+        &self,
+        mut healthy: Vec<Arc<Instance>>,
+        unhealthy: &[Arc<Instance>],
+    ) -> Result<ReplicationSet, RingError> {
+        let tolerated = self.zone_count().min(self.config().replication_factor) / 2;
+        let mut failing: Vec<&str> = unhealthy.iter().map(|i| i.zone.as_str()).collect();
+        failing.sort_unstable();
+        failing.dedup();
+        let Some(max_unavailable_zones) = tolerated.checked_sub(failing.len()) else {
+            return Err(RingError::TooManyUnhealthy {
+                tolerated,
+                unhealthy: addresses(unhealthy),
+            });
+        };
+        healthy.retain(|instance| !failing.contains(&instance.zone.as_str()));
+        Ok(ReplicationSet {
+            instances: healthy,
+            max_errors: 0,
+            max_unavailable_zones,
+        })
+    }
+
+    /// Finds the instances that a read asks at `now` (Unix seconds) so that it
+    /// sees every acknowledged write.
+    ///
+    /// Whatever its state, an instance that has not left may hold the only
+    /// reachable copy, so all are asked. An acknowledged write is on a quorum
+    /// of instances; one less than that may be missed. Instances with a stale
+    /// heartbeat count as missed already, and an answer of nobody is none.
+    ///
+    /// # Errors
+    /// Fails when the ring is empty or too many heartbeats are stale.
+    pub fn replication_set_for_read(&self, now: i64) -> Result<ReplicationSet, RingError> {
+        let Some(others) = self.instances().len().checked_sub(1) else {
+            return Err(RingError::Empty);
+        };
+        let tolerated = quorum(self.config().replication_factor) - 1;
+        let tolerated = tolerated.min(others);
+        let (instances, stale) = self.split_healthy(self.instances().to_vec(), Op::Reporting, now);
+        match tolerated.checked_sub(stale.len()) {
+            Some(max_errors) => Ok(ReplicationSet {
+                instances,
+                max_errors,
+                max_unavailable_zones: 0,
+            }),
+            None => Err(RingError::TooManyUnhealthy {
+                tolerated,
+                unhealthy: addresses(&stale),
+            }),
+        }
+    }
+
+    fn split_healthy(
+        &self,
+        instances: Vec<Arc<Instance>>,
+        op: Op,
+        now: i64,
+    ) -> (Vec<Arc<Instance>>, Vec<Arc<Instance>>) {
+        instances
+            .into_iter()
+            .partition(|instance| self.is_healthy(instance, op, now))
+    }
+}
+
+fn addresses(instances: &[Arc<Instance>]) -> Vec<String> {
+    instances.iter().map(|i| i.addr.clone()).collect()
+}
+
+/// More than half of the replicas.
+fn quorum(replicas: usize) -> usize {
+    replicas / 2 + 1
+}

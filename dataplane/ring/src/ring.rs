@@ -1,0 +1,249 @@
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use proto::ring::{Desc, InstanceDesc};
+
+use crate::{Op, State};
+
+/// How a ring is read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RingConfig {
+    /// On how many instances a series is kept.
+    pub replication_factor: usize,
+    /// How old a heartbeat may be before its instance counts as unhealthy.
+    pub heartbeat_timeout: Duration,
+    /// Whether the replicas of a series are put in distinct zones.
+    pub zone_awareness: bool,
+    /// Zones whose instances are not used at all.
+    pub excluded_zones: Vec<String>,
+}
+
+impl Default for RingConfig {
+    fn default() -> Self {
+        Self {
+            replication_factor: 1,
+            heartbeat_timeout: Duration::from_secs(60),
+            zone_awareness: false,
+            excluded_zones: Vec::new(),
+        }
+    }
+}
+
+/// One instance of the ring.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Instance {
+    /// The name, unique in the ring.
+    pub id: String,
+    /// host:port of the RPC server.
+    pub addr: String,
+    /// The availability zone; empty when there is none.
+    pub zone: String,
+    /// What the instance says about itself; see [`Ring::is_healthy`].
+    pub state: State,
+    /// Unix seconds of the last heartbeat or change.
+    pub timestamp: i64,
+    /// Unix seconds; 0 when unknown.
+    pub registered_timestamp: i64,
+    /// Whether the instance takes no new series.
+    pub read_only: bool,
+    /// Unix seconds of the last change of `read_only`; 0 when it never was.
+    pub read_only_updated_timestamp: i64,
+    /// Ascending.
+    pub tokens: Vec<u32>,
+}
+
+impl Instance {
+    fn new(id: &str, desc: &InstanceDesc) -> Self {
+        Self {
+            id: id.to_owned(),
+            addr: desc.addr.clone(),
+            zone: desc.zone.clone(),
+            state: State::of(desc),
+            timestamp: desc.timestamp,
+            registered_timestamp: desc.registered_timestamp,
+            read_only: desc.read_only,
+            read_only_updated_timestamp: desc.read_only_updated_timestamp,
+            tokens: desc.tokens.clone(),
+        }
+    }
+}
+
+/// An immutable view of a descriptor, built once per change and looked up
+/// often.
+#[derive(Clone, Debug)]
+pub struct Ring {
+    config: RingConfig,
+    /// Ascending by id.
+    instances: Vec<Arc<Instance>>,
+    /// Ascending by token.
+    slots: Vec<Slot>,
+    /// How many instances each zone has; the key "" is for those without one.
+    zones: BTreeMap<String, usize>,
+}
+
+/// A token and the index of the instance that owns it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Slot {
+    pub(crate) token: u32,
+    pub(crate) owner: usize,
+}
+
+impl Ring {
+    /// Builds the view of a descriptor. Tombstones and instances of excluded
+    /// zones are not part of it.
+    pub fn new(desc: &Desc, config: RingConfig) -> Self {
+        let instances = desc
+            .ingesters
+            .iter()
+            .filter(|(_, desc)| State::of(desc) != State::Left)
+            .filter(|(_, desc)| !config.excluded_zones.contains(&desc.zone))
+            .map(|(id, desc)| Arc::new(Instance::new(id, desc)))
+            .collect();
+        Self::of_instances(instances, config)
+    }
+
+    /// Builds a view of instances that are in ascending order of their ids.
+    pub(crate) fn of_instances(instances: Vec<Arc<Instance>>, config: RingConfig) -> Self {
+        let mut slots: Vec<Slot> = Vec::new();
+        let mut zones = BTreeMap::new();
+        for (owner, instance) in instances.iter().enumerate() {
+            *zones.entry(instance.zone.clone()).or_insert(0) += 1;
+            slots.extend(instance.tokens.iter().map(|&token| Slot { token, owner }));
+        }
+        slots.sort_unstable_by_key(|slot| (slot.token, slot.owner));
+        slots.dedup_by_key(|slot| slot.token);
+        Self {
+            config,
+            instances,
+            slots,
+            zones,
+        }
+    }
+
+    /// Returns how the ring is read.
+    pub fn config(&self) -> &RingConfig {
+        &self.config
+    }
+
+    /// Returns the instances in ascending order of their ids.
+    pub fn instances(&self) -> &[Arc<Instance>] {
+        &self.instances
+    }
+
+    /// Finds an instance by its id.
+    pub fn instance(&self, id: &str) -> Option<&Arc<Instance>> {
+        self.instances
+            .binary_search_by(|instance| instance.id.as_str().cmp(id))
+            .ok()
+            .map(|index| &self.instances[index])
+    }
+
+    /// Whether no instance owns a token.
+    pub fn is_empty(&self) -> bool {
+        self.slots.is_empty()
+    }
+
+    /// Whether an instance serves an operation at `now` (Unix seconds): its
+    /// state does and its heartbeat is not older than the timeout.
+    pub fn is_healthy(&self, instance: &Instance, op: Op, now: i64) -> bool {
+        let timeout = i64::try_from(self.config.heartbeat_timeout.as_secs()).unwrap_or(i64::MAX);
+        op.serves(instance.state) && now.saturating_sub(instance.timestamp) <= timeout
+    }
+
+    /// Returns the instances that serve an operation at `now` (Unix seconds).
+    pub fn healthy(&self, op: Op, now: i64) -> impl Iterator<Item = &Arc<Instance>> {
+        self.instances
+            .iter()
+            .filter(move |instance| self.is_healthy(instance, op, now))
+    }
+
+    /// Returns the share of the token space that each of
+    /// [`instances`](Self::instances) owns; the shares sum to 1 unless the
+    /// ring is empty.
+    ///
+    /// A token owns the keys from its predecessor up to itself, itself
+    /// excluded.
+    pub fn ownership(&self) -> Vec<f64> {
+        let mut owned = vec![0_u64; self.instances.len()];
+        let Some(last) = self.slots.last() else {
+            return vec![0.0; self.instances.len()];
+        };
+        let mut previous = last.token;
+        for slot in &self.slots {
+            owned[slot.owner] += u64::from(slot.token.wrapping_sub(previous));
+            previous = slot.token;
+        }
+        const SPACE: u64 = 1 << 32;
+        if self.slots.len() == 1 {
+            owned[last.owner] = SPACE;
+        }
+        owned
+            .iter()
+            .map(|&keys| keys as f64 / SPACE as f64)
+            .collect()
+    }
+
+    pub(crate) fn slots(&self) -> &[Slot] {
+        &self.slots
+    }
+
+    pub(crate) fn zones(&self) -> impl Iterator<Item = (&str, usize)> {
+        self.zones
+            .iter()
+            .map(|(zone, &count)| (zone.as_str(), count))
+    }
+
+    pub(crate) fn zone_count(&self) -> usize {
+        self.zones.len()
+    }
+
+    /// Walks the ring clockwise from a token, at most one lap, and gathers the
+    /// replica set before its health is looked at.
+    pub(crate) fn walk(&self, token: u32, op: Op) -> Vec<Arc<Instance>> {
+        let mut size = self.config.replication_factor;
+        let mut found: Vec<Arc<Instance>> = Vec::with_capacity(size.min(self.instances.len()));
+        for slot in lap(&self.slots, token) {
+            if found.len() >= size.min(self.instances.len()) {
+                break;
+            }
+            let instance = &self.instances[slot.owner];
+            if found.iter().any(|known| Arc::ptr_eq(known, instance)) {
+                continue;
+            }
+            let zoned = self.config.zone_awareness && !instance.zone.is_empty();
+            if zoned && has_replica_in(&found, &instance.zone, op) {
+                continue;
+            }
+            found.push(Arc::clone(instance));
+            if op.extends(instance.state) {
+                size += 1;
+            }
+            if zoned && self.zones_exhausted(&found, op) {
+                break;
+            }
+        }
+        found
+    }
+
+    /// Whether every zone has its replica or nobody left to ask.
+    fn zones_exhausted(&self, found: &[Arc<Instance>], op: Op) -> bool {
+        self.zones().all(|(zone, count)| {
+            !zone.is_empty()
+                && (has_replica_in(found, zone, op)
+                    || found.iter().filter(|i| i.zone == zone).count() == count)
+        })
+    }
+}
+
+fn has_replica_in(found: &[Arc<Instance>], zone: &str, op: Op) -> bool {
+    found
+        .iter()
+        .any(|instance| instance.zone == zone && !op.extends(instance.state))
+}
+
+/// One lap over slots, from the first token strictly greater.
+pub(crate) fn lap(slots: &[Slot], token: u32) -> impl Iterator<Item = &Slot> {
+    let start = slots.partition_point(|slot| slot.token <= token);
+    slots[start..].iter().chain(&slots[..start])
+}
