@@ -1,0 +1,111 @@
+//! The compress wrapper: `09 | msgpack{Algo, Buf}`.
+
+use weezl::{BitOrder, LzwStatus};
+
+use crate::config::Compression;
+use crate::error::WireError;
+use crate::message::kind;
+use crate::msgpack::{Reader, Writer};
+
+const LZW: u8 = 0;
+const SNAPPY: u8 = 1;
+/// Bits of an LZW literal.
+const LITERAL: u8 = 8;
+/// Decompressed at a time, so that a short input cannot claim a large buffer.
+const CHUNK: usize = 64 * 1024;
+
+/// Compresses `message` with its wrapper, or returns `None` if that does not make it strictly smaller.
+pub(crate) fn shrink(algorithm: Compression, message: &[u8]) -> Option<Vec<u8>> {
+    let wrapped = wrap(algorithm, message)?;
+    (wrapped.len() < message.len()).then_some(wrapped)
+}
+
+/// Compresses `message` with its wrapper, whatever it costs.
+pub(crate) fn wrap(algorithm: Compression, message: &[u8]) -> Option<Vec<u8>> {
+    let (number, compressed) = match algorithm {
+        Compression::Lzw => (LZW, lzw_encode(message)?),
+        Compression::Snappy => (
+            SNAPPY,
+            snap::raw::Encoder::new().compress_vec(message).ok()?,
+        ),
+    };
+    let mut out = Writer::message(kind::COMPRESS, 2);
+    out.uint("Algo", u32::from(number));
+    out.raw("Buf", &compressed);
+    Some(out.finish())
+}
+
+/// Decodes the body of a compress message and decompresses it to at most `limit` bytes.
+///
+/// After [`WireError::Truncated`], `body` knows how much is needed.
+pub(crate) fn unwrap(body: &mut Reader<'_>, limit: usize) -> Result<Vec<u8>, WireError> {
+    let mut algorithm = 0u8;
+    let mut compressed: &[u8] = &[];
+    body.map("compress", |key, value| {
+        match key {
+            b"Algo" => algorithm = value.uint()?,
+            b"Buf" => compressed = value.slice()?.unwrap_or_default(),
+            _ => return Ok(false),
+        }
+        Ok(true)
+    })?;
+    match algorithm {
+        LZW => lzw_decode(compressed, limit),
+        SNAPPY => snappy_decode(compressed, limit),
+        algorithm => Err(WireError::UnknownCompression { algorithm }),
+    }
+}
+
+fn lzw_encode(message: &[u8]) -> Option<Vec<u8>> {
+    weezl::encode::Encoder::new(BitOrder::Lsb, LITERAL)
+        .encode(message)
+        .ok()
+}
+
+fn lzw_decode(mut compressed: &[u8], limit: usize) -> Result<Vec<u8>, WireError> {
+    let malformed = WireError::Malformed {
+        what: "compress",
+        reason: "not lzw data",
+    };
+    let mut decoder = weezl::decode::Decoder::new(BitOrder::Lsb, LITERAL);
+    let mut plain = Vec::new();
+    let mut chunk = vec![0; CHUNK.min(limit + 1)];
+    loop {
+        let step = decoder.decode_bytes(compressed, &mut chunk);
+        let status = step.status.map_err(|_| malformed.clone())?;
+        compressed = &compressed[step.consumed_in..];
+        plain.extend_from_slice(&chunk[..step.consumed_out]);
+        if plain.len() > limit {
+            return Err(too_large(plain.len(), limit));
+        }
+        match status {
+            LzwStatus::Done => return Ok(plain),
+            LzwStatus::Ok if step.consumed_in + step.consumed_out > 0 => {}
+            LzwStatus::Ok | LzwStatus::NoProgress => return Err(malformed),
+        }
+    }
+}
+
+fn snappy_decode(compressed: &[u8], limit: usize) -> Result<Vec<u8>, WireError> {
+    let malformed = |_| WireError::Malformed {
+        what: "compress",
+        reason: "not snappy data",
+    };
+    let announced = snap::raw::decompress_len(compressed).map_err(malformed)?;
+    // A snappy element of 3 bytes yields at most 64: more than that is a lie, not worth an allocation.
+    let possible = compressed.len().saturating_mul(64 / 2);
+    if announced > limit || announced > possible {
+        return Err(too_large(announced, limit.min(possible)));
+    }
+    snap::raw::Decoder::new()
+        .decompress_vec(compressed)
+        .map_err(malformed)
+}
+
+fn too_large(size: usize, limit: usize) -> WireError {
+    WireError::TooLarge {
+        what: "decompressed message",
+        size: size as u64,
+        limit: limit as u64,
+    }
+}

@@ -1,0 +1,160 @@
+//! Settings of a machine.
+
+use std::time::Duration;
+
+use crate::address::Address;
+use crate::error::ConfigError;
+
+/// Longest node name accepted, in bytes.
+pub const MAX_NAME: usize = 255;
+/// Longest cluster label, in bytes; its length is one byte on the wire.
+pub const MAX_LABEL: usize = 255;
+/// Longest node metadata, in bytes.
+pub const MAX_META: usize = 512;
+
+/// How outgoing messages are compressed; both forms are always understood.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Compression {
+    /// LZW, least significant bit first, literals of 8 bits.
+    Lzw,
+    /// Snappy block format; only peers of the dskit dialect understand it.
+    Snappy,
+}
+
+/// Settings of a [`crate::Machine`], with the defaults of dskit.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// The name of this node, unique in the cluster.
+    pub name: String,
+    /// Where other nodes reach this one.
+    pub advertise: Address,
+    /// Opaque data gossiped with the node record, at most [`MAX_META`] bytes.
+    pub meta: Vec<u8>,
+    /// The cluster label, at most [`MAX_LABEL`] bytes; empty means none.
+    pub label: String,
+    /// Refuses input with another label. Off only while a label is being rolled out.
+    pub verify_label: bool,
+    /// How to compress what becomes smaller by it; `None` sends everything plain.
+    pub compression: Option<Compression>,
+    /// Most bytes in one packet, before compression.
+    pub packet_budget: usize,
+    /// Time between probes of one node each.
+    pub probe_interval: Duration,
+    /// Wait for a direct answer before others are asked to probe.
+    pub probe_timeout: Duration,
+    /// How many others are asked to probe.
+    pub indirect_checks: usize,
+    /// Time between rounds of gossip.
+    pub gossip_interval: Duration,
+    /// How many nodes one round of gossip goes to.
+    pub gossip_nodes: usize,
+    /// How long dead nodes still receive gossip, and are remembered.
+    pub gossip_to_the_dead_time: Duration,
+    /// When a dead node's name may come back with another address; zero means never.
+    pub dead_node_reclaim_time: Duration,
+    /// Time between full state exchanges in a cluster of up to 32 nodes; zero turns them off.
+    pub push_pull_interval: Duration,
+    /// Each update is sent this often, times the logarithm of the cluster size.
+    pub retransmit_mult: u32,
+    /// Shortest suspicion, in probe intervals, times the logarithm of the cluster size.
+    pub suspicion_mult: u32,
+    /// Longest suspicion, in shortest suspicions.
+    pub suspicion_max_timeout_mult: u32,
+    /// Upper bound of the health score plus one.
+    pub awareness_max_multiplier: u32,
+    /// Most node records kept; further nodes are refused.
+    pub max_members: usize,
+    /// Most updates waiting in each queue; beyond it those sent most often are dropped.
+    pub max_queued_broadcasts: usize,
+}
+
+impl Config {
+    /// Creates the configuration of a node with the defaults of dskit.
+    pub fn new(name: impl Into<String>, advertise: Address) -> Self {
+        Self {
+            name: name.into(),
+            advertise,
+            meta: Vec::new(),
+            label: String::new(),
+            verify_label: true,
+            compression: Some(Compression::Lzw),
+            packet_budget: 10 * 1024 * 1024,
+            probe_interval: Duration::from_secs(5),
+            probe_timeout: Duration::from_secs(2),
+            indirect_checks: 3,
+            gossip_interval: Duration::from_millis(200),
+            gossip_nodes: 3,
+            gossip_to_the_dead_time: Duration::from_secs(30),
+            dead_node_reclaim_time: Duration::ZERO,
+            push_pull_interval: Duration::from_secs(30),
+            retransmit_mult: 4,
+            suspicion_mult: 4,
+            suspicion_max_timeout_mult: 6,
+            awareness_max_multiplier: 8,
+            max_members: 16_384,
+            max_queued_broadcasts: 16_384,
+        }
+    }
+
+    /// Checks what the type system cannot.
+    pub(crate) fn validate(&self) -> Result<(), ConfigError> {
+        let checks = [
+            (
+                (1..=MAX_NAME).contains(&self.name.len()),
+                "name",
+                "must have 1 to 255 bytes",
+            ),
+            (
+                self.meta.len() <= MAX_META,
+                "meta",
+                "must have at most 512 bytes",
+            ),
+            (
+                self.label.len() <= MAX_LABEL,
+                "label",
+                "must have at most 255 bytes",
+            ),
+            (self.advertise.port != 0, "advertise", "port must not be 0"),
+            (
+                self.packet_budget >= 1024,
+                "packet_budget",
+                "must be at least 1024 bytes",
+            ),
+            (
+                !self.probe_interval.is_zero() && !self.probe_timeout.is_zero(),
+                "probe_interval",
+                "interval and timeout must be positive",
+            ),
+            (
+                !self.gossip_interval.is_zero(),
+                "gossip_interval",
+                "must be positive",
+            ),
+            (
+                self.retransmit_mult > 0,
+                "retransmit_mult",
+                "must be at least 1",
+            ),
+            (
+                self.suspicion_mult > 0 && self.suspicion_max_timeout_mult > 0,
+                "suspicion_mult",
+                "multipliers must be at least 1",
+            ),
+            (
+                self.awareness_max_multiplier > 0,
+                "awareness_max_multiplier",
+                "must be at least 1",
+            ),
+            (self.max_members > 0, "max_members", "must be at least 1"),
+            (
+                self.max_queued_broadcasts > 0,
+                "max_queued_broadcasts",
+                "must be at least 1",
+            ),
+        ];
+        match checks.into_iter().find(|(holds, ..)| !holds) {
+            Some((_, field, reason)) => Err(ConfigError { field, reason }),
+            None => Ok(()),
+        }
+    }
+}

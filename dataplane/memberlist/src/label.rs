@@ -1,0 +1,52 @@
+//! The label header: `F4 | length u8 | label`, before everything else.
+
+use crate::error::WireError;
+use crate::message::kind;
+
+/// The label of this cluster and whether others are refused.
+#[derive(Debug, Clone)]
+pub(crate) struct LabelPolicy {
+    pub(crate) label: String,
+    pub(crate) verify: bool,
+}
+
+impl LabelPolicy {
+    /// Returns the header to put before outgoing bytes; empty without a label.
+    pub(crate) fn header(&self) -> Vec<u8> {
+        if self.label.is_empty() {
+            return Vec::new();
+        }
+        let len = u8::try_from(self.label.len()).expect("config allows labels of up to 255 bytes");
+        [&[kind::HAS_LABEL, len], self.label.as_bytes()].concat()
+    }
+
+    /// Removes the header from `bytes` and checks the label in it.
+    pub(crate) fn strip<'a>(&self, bytes: &'a [u8]) -> Result<&'a [u8], WireError> {
+        let (label, rest) = split(bytes)?;
+        if self.verify && label != self.label.as_bytes() {
+            return Err(WireError::LabelMismatch {
+                found: String::from_utf8_lossy(label).into_owned(),
+                expected: self.label.clone(),
+            });
+        }
+        Ok(rest)
+    }
+}
+
+/// Splits the label off; it is empty if there is no header.
+fn split(bytes: &[u8]) -> Result<(&[u8], &[u8]), WireError> {
+    let Some(header) = bytes.strip_prefix(&[kind::HAS_LABEL]) else {
+        return Ok((&[], bytes));
+    };
+    let truncated = WireError::Truncated {
+        what: "label header",
+    };
+    match header.split_first() {
+        None => Err(truncated),
+        Some((0, _)) => Err(WireError::Malformed {
+            what: "label header",
+            reason: "empty label",
+        }),
+        Some((&len, rest)) => rest.split_at_checked(usize::from(len)).ok_or(truncated),
+    }
+}

@@ -1,0 +1,168 @@
+//! Packets: `label( crc( compress( compound | message )))`.
+
+use bytes::Bytes;
+
+use crate::compress;
+use crate::config::Compression;
+use crate::error::WireError;
+use crate::message::{Message, kind};
+use crate::msgpack::Reader;
+
+/// Most bytes in a packet, as received and after decompression.
+pub const MAX_PACKET: usize = 21 * 1024 * 1024;
+/// Longest message that fits into a compound; its length has 16 bits there.
+pub(crate) const MAX_PART: usize = 0xFFFF;
+/// Most messages in a compound; their number has 8 bits.
+pub(crate) const MAX_PARTS: usize = 255;
+/// Deepest nesting of compound and compress.
+const MAX_DEPTH: usize = 4;
+
+/// Decodes a packet whose label was removed into its messages.
+///
+/// What is wrong with one part does not concern the others, so there can be both messages and an error (the first).
+pub fn decode(packet: &[u8]) -> (Vec<Message>, Option<WireError>) {
+    let mut decoder = Decoder {
+        messages: Vec::new(),
+        error: None,
+        budget: MAX_PACKET,
+    };
+    if let Err(error) = decoder.packet(packet) {
+        decoder.note(error);
+    }
+    (decoder.messages, decoder.error)
+}
+
+struct Decoder {
+    messages: Vec<Message>,
+    error: Option<WireError>,
+    /// Bytes that may still come out of decompression.
+    budget: usize,
+}
+
+impl Decoder {
+    fn packet(&mut self, packet: &[u8]) -> Result<(), WireError> {
+        if packet.len() > MAX_PACKET {
+            return Err(WireError::TooLarge {
+                what: "packet",
+                size: packet.len() as u64,
+                limit: MAX_PACKET as u64,
+            });
+        }
+        let content = match packet {
+            [kind::HAS_CRC, a, b, c, d, rest @ ..] => {
+                if crc32fast::hash(rest) != u32::from_be_bytes([*a, *b, *c, *d]) {
+                    return Err(WireError::Checksum { what: "packet crc" });
+                }
+                rest
+            }
+            packet => packet,
+        };
+        self.message(&Bytes::copy_from_slice(content), 0)
+            .map_err(|error| match error {
+                // An encrypted packet starts with a version, 0 or 1, which is also the type of a ping.
+                WireError::Malformed { .. } | WireError::Truncated { .. }
+                    if looks_encrypted(packet) =>
+                {
+                    WireError::Encrypted
+                }
+                error => error,
+            })
+    }
+
+    fn message(&mut self, bytes: &Bytes, depth: usize) -> Result<(), WireError> {
+        match bytes.first() {
+            Some(&(kind::COMPOUND | kind::COMPRESS)) if depth == MAX_DEPTH => {
+                Err(WireError::TooDeep { limit: MAX_DEPTH })
+            }
+            Some(&kind::COMPOUND) => self.compound(bytes.slice(1..), depth + 1),
+            Some(&kind::COMPRESS) => {
+                let plain = compress::unwrap(&mut Reader::new(&bytes[1..]), self.budget)?;
+                self.budget -= plain.len();
+                self.message(&Bytes::from(plain), depth + 1)
+            }
+            _ => {
+                self.messages.push(Message::decode(bytes)?);
+                Ok(())
+            }
+        }
+    }
+
+    fn compound(&mut self, body: Bytes, depth: usize) -> Result<(), WireError> {
+        let truncated = WireError::Truncated { what: "compound" };
+        let &count = body.first().ok_or_else(|| truncated.clone())?;
+        let table = 1 + 2 * usize::from(count);
+        let lengths = body.get(1..table).ok_or_else(|| truncated.clone())?;
+        let mut start = table;
+        for length in lengths.chunks_exact(2) {
+            let end = start + usize::from(u16::from_be_bytes([length[0], length[1]]));
+            if end > body.len() {
+                return Err(truncated);
+            }
+            if let Err(error) = self.message(&body.slice(start..end), depth) {
+                self.note(error);
+            }
+            start = end;
+        }
+        Ok(())
+    }
+
+    fn note(&mut self, error: WireError) {
+        self.error.get_or_insert(error);
+    }
+}
+
+/// Tells whether bytes that are no valid ping may be ciphertext: version, nonce of 12 and tag of 16 bytes.
+fn looks_encrypted(packet: &[u8]) -> bool {
+    matches!(packet.first(), Some(0 | 1)) && packet.len() >= 1 + 12 + 16
+}
+
+/// Combines messages into the fewest packet bodies: compounds of up to 255 parts; what is too long for a compound, or alone, stays bare.
+pub(crate) fn assemble<T: AsRef<[u8]>>(messages: &[T]) -> Vec<Vec<u8>> {
+    let (short, long): (Vec<&[u8]>, Vec<&[u8]>) = messages
+        .iter()
+        .map(AsRef::as_ref)
+        .partition(|message| message.len() <= MAX_PART);
+    let mut bodies: Vec<Vec<u8>> = short
+        .chunks(MAX_PARTS)
+        .map(|parts| match parts {
+            [only] => only.to_vec(),
+            parts => compound(parts),
+        })
+        .collect();
+    bodies.extend(long.into_iter().map(<[u8]>::to_vec));
+    bodies
+}
+
+/// Encodes a compound of at most [`MAX_PARTS`] messages of at most [`MAX_PART`] bytes.
+fn compound(parts: &[&[u8]]) -> Vec<u8> {
+    let content: usize = parts.iter().map(|part| part.len()).sum();
+    let mut out = Vec::with_capacity(2 + 2 * parts.len() + content);
+    out.extend_from_slice(&[kind::COMPOUND, parts.len() as u8]);
+    for part in parts {
+        out.extend_from_slice(&(part.len() as u16).to_be_bytes());
+    }
+    for part in parts {
+        out.extend_from_slice(part);
+    }
+    out
+}
+
+/// Wraps a message or compound for sending.
+pub(crate) fn encode(
+    label_header: &[u8],
+    compression: Option<Compression>,
+    with_crc: bool,
+    body: Vec<u8>,
+) -> Vec<u8> {
+    let body = compression
+        .and_then(|algorithm| compress::shrink(algorithm, &body))
+        .unwrap_or(body);
+    let mut packet = Vec::with_capacity(label_header.len() + 5 + body.len());
+    packet.extend_from_slice(label_header);
+    if with_crc {
+        packet.push(kind::HAS_CRC);
+        packet.extend_from_slice(&crc32fast::hash(&body).to_be_bytes());
+    }
+    packet.extend_from_slice(&body);
+    packet
+}

@@ -1,0 +1,163 @@
+//! The full state exchange: `06 | header | node states | user state`.
+
+use bytes::Bytes;
+
+use crate::error::WireError;
+use crate::message::kind;
+use crate::msgpack::{Reader, Writer};
+use crate::node::Node;
+
+/// Most node states in one push/pull.
+pub const MAX_NODES: usize = 1_048_576;
+/// Most bytes of user state in one push/pull.
+pub const MAX_USER_STATE: usize = 20 * 1024 * 1024;
+
+/// One side's state.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct PushPull {
+    /// Whether the opener joins the cluster; the answer repeats it.
+    pub join: bool,
+    /// The nodes known.
+    pub nodes: Vec<PushPullNode>,
+    /// The driver's state, opaque here.
+    pub user_state: Bytes,
+}
+
+/// One node's record in a push/pull.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct PushPullNode {
+    /// The node's name.
+    pub name: String,
+    /// Its IP address, in wire form.
+    pub addr: Vec<u8>,
+    /// Its port; 0 means that of the receiver.
+    pub port: u16,
+    /// Its metadata; `None` and empty mean the same and differ on the wire.
+    pub meta: Option<Vec<u8>>,
+    /// The incarnation that `state` is about.
+    pub incarnation: u32,
+    /// The state's number, see [`crate::NodeState::from_wire`].
+    pub state: i64,
+    /// Its versions, six bytes. Never send fewer: it kills Go peers.
+    pub vsn: Option<Vec<u8>>,
+}
+
+/// The fixed part of a push/pull.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Header {
+    pub(crate) join: bool,
+    pub(crate) nodes: usize,
+    pub(crate) user_state: usize,
+}
+
+impl PushPull {
+    /// Encodes the message, its type byte included.
+    pub fn encode(&self) -> Vec<u8> {
+        let mut out = Header {
+            join: self.join,
+            nodes: self.nodes.len(),
+            user_state: self.user_state.len(),
+        }
+        .encode();
+        for node in &self.nodes {
+            out.extend_from_slice(&node.encode());
+        }
+        out.extend_from_slice(&self.user_state);
+        out
+    }
+}
+
+impl Header {
+    pub(crate) fn encode(self) -> Vec<u8> {
+        let mut out = Writer::message(kind::PUSH_PULL, 3);
+        out.bool("Join", self.join);
+        out.int("Nodes", self.nodes as i64);
+        out.int("UserStateLen", self.user_state as i64);
+        out.finish()
+    }
+
+    /// Decodes what follows the type byte and refuses what is over the limits.
+    pub(crate) fn decode(body: &mut Reader<'_>) -> Result<Self, WireError> {
+        let mut join = false;
+        let mut nodes = 0i64;
+        let mut user_state = 0i64;
+        body.map("push/pull header", |key, value| {
+            match key {
+                b"Join" => join = value.bool()?,
+                b"Nodes" => nodes = value.uint()?,
+                b"UserStateLen" => user_state = value.uint()?,
+                _ => return Ok(false),
+            }
+            Ok(true)
+        })?;
+        Ok(Self {
+            join,
+            nodes: within("push/pull nodes", nodes, MAX_NODES)?,
+            user_state: within("user state", user_state, MAX_USER_STATE)?,
+        })
+    }
+}
+
+/// Checks an announced count.
+pub(crate) fn within(what: &'static str, count: i64, limit: usize) -> Result<usize, WireError> {
+    let Ok(size) = u64::try_from(count) else {
+        return Err(WireError::Malformed {
+            what,
+            reason: "negative count",
+        });
+    };
+    match usize::try_from(size) {
+        Ok(count) if count <= limit => Ok(count),
+        _ => Err(WireError::TooLarge {
+            what,
+            size,
+            limit: limit as u64,
+        }),
+    }
+}
+
+impl PushPullNode {
+    pub(crate) fn encode(&self) -> Vec<u8> {
+        let mut out = Writer::bare(7);
+        out.raw("Addr", &self.addr);
+        out.uint("Incarnation", self.incarnation);
+        out.raw_or_nil("Meta", self.meta.as_deref());
+        out.raw("Name", self.name.as_bytes());
+        out.uint("Port", u32::from(self.port));
+        out.int("State", self.state);
+        out.raw_or_nil("Vsn", self.vsn.as_deref());
+        out.finish()
+    }
+
+    pub(crate) fn decode(body: &mut Reader<'_>) -> Result<Self, WireError> {
+        let mut node = Self::default();
+        body.map("node state", |key, value| {
+            match key {
+                b"Addr" => node.addr = value.raw()?.unwrap_or_default(),
+                b"Incarnation" => node.incarnation = value.uint()?,
+                b"Meta" => node.meta = value.raw()?,
+                b"Name" => node.name = value.text()?,
+                b"Port" => node.port = value.uint()?,
+                b"State" => node.state = value.uint()?,
+                b"Vsn" => node.vsn = value.raw()?,
+                _ => return Ok(false),
+            }
+            Ok(true)
+        })?;
+        Ok(node)
+    }
+}
+
+impl From<&Node> for PushPullNode {
+    fn from(node: &Node) -> Self {
+        Self {
+            name: node.name.to_string(),
+            addr: node.address.ip.as_bytes().to_vec(),
+            port: node.address.port,
+            meta: (!node.meta.is_empty()).then(|| node.meta.to_vec()),
+            incarnation: node.incarnation,
+            state: node.state.to_wire(),
+            vsn: Some(node.versions.to_bytes().to_vec()),
+        }
+    }
+}

@@ -1,0 +1,264 @@
+//! Streams: `label( compress( push/pull | ping | user ))`, delimited by their own content.
+
+use bytes::Bytes;
+
+use crate::compress;
+use crate::error::WireError;
+use crate::label::LabelPolicy;
+use crate::message::{Ping, decode_err, kind};
+use crate::msgpack::Reader;
+use crate::packet::MAX_PACKET;
+use crate::push_pull::{Header, MAX_USER_STATE, PushPull, PushPullNode, within};
+
+/// Most bytes of a stream's message, wrappers included.
+pub const MAX_STREAM: usize = 32 * 1024 * 1024;
+/// Most bytes of one map in a stream, other than a compressed message.
+const MAX_MAP: usize = 64 * 1024;
+
+/// What a stream carries.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum StreamMessage {
+    /// The other side's state; an opener expects the same in return.
+    PushPull(PushPull),
+    /// A ping that could not be sent as a packet; expects an ack on the same stream.
+    Ping(Ping),
+    /// A user message; expects nothing.
+    User(Bytes),
+    /// The other side refuses, and says why.
+    Error(String),
+}
+
+/// Reads one message from a stream that arrives piece by piece.
+///
+/// A stream has no length and need not end, so the reader says when the message is complete. It holds what
+/// arrived, never what was merely announced.
+#[derive(Debug)]
+pub struct StreamReader {
+    label: Option<LabelPolicy>,
+    buffer: Vec<u8>,
+    progress: Progress,
+    needed: usize,
+}
+
+impl StreamReader {
+    /// Creates a reader for what an opener sends.
+    pub(crate) fn request(label: LabelPolicy) -> Self {
+        Self {
+            label: Some(label),
+            ..Self::response()
+        }
+    }
+
+    /// Creates a reader for the answer to an opener; answers have no label.
+    pub(crate) fn response() -> Self {
+        Self {
+            label: None,
+            buffer: Vec::new(),
+            progress: Progress::default(),
+            needed: 1,
+        }
+    }
+
+    /// Takes the next bytes and returns the message once it is complete; what follows it is ignored.
+    ///
+    /// # Errors
+    /// If the stream cannot become a message that is accepted. Close it without an answer.
+    pub fn feed(&mut self, bytes: &[u8]) -> Result<Option<StreamMessage>, WireError> {
+        self.buffer.extend_from_slice(bytes);
+        if self.buffer.len() < self.needed {
+            return Ok(None);
+        }
+        match self.advance() {
+            Ok(message) => Ok(Some(message)),
+            Err(Stop::Failed(error)) => Err(error),
+            Err(Stop::Needs(needed)) => {
+                if needed > MAX_STREAM as u64 {
+                    return Err(WireError::TooLarge {
+                        what: "stream",
+                        size: needed,
+                        limit: MAX_STREAM as u64,
+                    });
+                }
+                self.needed = needed as usize;
+                Ok(None)
+            }
+        }
+    }
+
+    fn advance(&mut self) -> Result<StreamMessage, Stop> {
+        if let Some(policy) = &self.label {
+            match self.buffer[..] {
+                [kind::HAS_LABEL] => return Err(Stop::Needs(2)),
+                [kind::HAS_LABEL, len, ..] if self.buffer.len() < 2 + usize::from(len) => {
+                    return Err(Stop::Needs(2 + u64::from(len)));
+                }
+                _ => {}
+            }
+            let rest = policy.strip(&self.buffer)?;
+            self.progress.offset = self.buffer.len() - rest.len();
+            self.label = None;
+        }
+        self.progress.advance(&self.buffer, true)
+    }
+}
+
+/// Why reading stops.
+enum Stop {
+    /// The input must have this many bytes at least.
+    Needs(u64),
+    Failed(WireError),
+}
+
+impl From<WireError> for Stop {
+    fn from(error: WireError) -> Self {
+        Self::Failed(error)
+    }
+}
+
+/// How far the input was understood.
+#[derive(Debug, Default)]
+struct Progress {
+    offset: usize,
+    content: Option<Content>,
+}
+
+/// What follows a header.
+#[derive(Debug)]
+enum Content {
+    PushPull {
+        header: Header,
+        nodes: Vec<PushPullNode>,
+    },
+    User {
+        len: usize,
+    },
+}
+
+enum Start {
+    Complete(StreamMessage),
+    Content(Content),
+}
+
+impl Progress {
+    fn advance(&mut self, input: &[u8], may_be_compressed: bool) -> Result<StreamMessage, Stop> {
+        let mut content = match self.content.take() {
+            Some(content) => content,
+            None => match self.start(input, may_be_compressed)? {
+                Start::Complete(message) => return Ok(message),
+                Start::Content(content) => content,
+            },
+        };
+        let result = self.finish(input, &mut content);
+        self.content = Some(content);
+        result
+    }
+
+    fn start(&mut self, input: &[u8], may_be_compressed: bool) -> Result<Start, Stop> {
+        let Some(&kind) = input.get(self.offset) else {
+            return Err(Stop::Needs(self.offset as u64 + 1));
+        };
+        let complete = match kind {
+            kind::PUSH_PULL => {
+                let header = self.map(input, 1, Header::decode)?;
+                let nodes = Vec::new();
+                return Ok(Start::Content(Content::PushPull { header, nodes }));
+            }
+            kind::USER => {
+                let len = self.map(input, 1, decode_user_len)?;
+                return Ok(Start::Content(Content::User { len }));
+            }
+            kind::PING => StreamMessage::Ping(self.map(input, 1, Ping::decode)?),
+            kind::ERR => StreamMessage::Error(self.map(input, 1, decode_err)?),
+            kind::COMPRESS if may_be_compressed => self.compressed(input)?,
+            kind::ENCRYPT => return Err(WireError::Encrypted.into()),
+            found => {
+                let place = "stream";
+                return Err(WireError::UnexpectedType { found, place }.into());
+            }
+        };
+        Ok(Start::Complete(complete))
+    }
+
+    fn finish(&mut self, input: &[u8], content: &mut Content) -> Result<StreamMessage, Stop> {
+        match content {
+            Content::PushPull { header, nodes } => {
+                while nodes.len() < header.nodes {
+                    nodes.push(self.map(input, 0, PushPullNode::decode)?);
+                }
+                let user_state = self.bytes(input, header.user_state)?;
+                Ok(StreamMessage::PushPull(PushPull {
+                    join: header.join,
+                    nodes: std::mem::take(nodes),
+                    user_state,
+                }))
+            }
+            Content::User { len } => self.bytes(input, *len).map(StreamMessage::User),
+        }
+    }
+
+    /// Decodes a map that starts `skip` bytes further on, and moves behind it.
+    fn map<T>(
+        &mut self,
+        input: &[u8],
+        skip: usize,
+        decode: impl FnOnce(&mut Reader<'_>) -> Result<T, WireError>,
+    ) -> Result<T, Stop> {
+        let start = self.offset + skip;
+        let mut reader = Reader::new(&input[start..]);
+        match decode(&mut reader) {
+            Ok(value) => {
+                self.offset = start + reader.position();
+                Ok(value)
+            }
+            Err(WireError::Truncated { .. }) if reader.needed() <= MAX_MAP as u64 => {
+                Err(Stop::Needs(start as u64 + reader.needed()))
+            }
+            Err(WireError::Truncated { what }) => Err(Stop::Failed(WireError::TooLarge {
+                what,
+                size: reader.needed(),
+                limit: MAX_MAP as u64,
+            })),
+            Err(error) => Err(Stop::Failed(error)),
+        }
+    }
+
+    fn bytes(&mut self, input: &[u8], len: usize) -> Result<Bytes, Stop> {
+        let end = self.offset + len;
+        match input.get(self.offset..end) {
+            Some(bytes) => Ok(Bytes::copy_from_slice(bytes)),
+            None => Err(Stop::Needs(end as u64)),
+        }
+    }
+
+    fn compressed(&self, input: &[u8]) -> Result<StreamMessage, Stop> {
+        let start = self.offset + 1;
+        let mut reader = Reader::new(&input[start..]);
+        let plain = match compress::unwrap(&mut reader, MAX_PACKET) {
+            Ok(plain) => plain,
+            Err(WireError::Truncated { .. }) => {
+                return Err(Stop::Needs(start as u64 + reader.needed()));
+            }
+            Err(error) => return Err(Stop::Failed(error)),
+        };
+        Self::default()
+            .advance(&plain, false)
+            .map_err(|stop| match stop {
+                Stop::Needs(_) => Stop::Failed(WireError::Truncated {
+                    what: "compressed stream",
+                }),
+                failed => failed,
+            })
+    }
+}
+
+fn decode_user_len(body: &mut Reader<'_>) -> Result<usize, WireError> {
+    let mut len = 0i64;
+    body.map("user message header", |key, value| {
+        if key != b"UserMsgLen" {
+            return Ok(false);
+        }
+        len = value.uint()?;
+        Ok(true)
+    })?;
+    within("user message", len, MAX_USER_STATE)
+}
