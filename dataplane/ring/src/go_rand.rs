@@ -70,3 +70,32 @@ fn table() -> &'static [u64] {
             .collect()
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use serde::Deserialize;
+
+    use super::*;
+
+    #[derive(Deserialize)]
+    struct Draws {
+        seed: String,
+        uint64_at: Vec<String>,
+    }
+
+    #[test]
+    fn draws_what_go_draws() {
+        let vectors: Vec<Draws> =
+            serde_json::from_str(include_str!("../tests/vectors/go_rand.json")).unwrap();
+        assert_eq!(vectors.len(), 8);
+        for v in vectors {
+            let mut random = GoRand::new(v.seed.parse().unwrap());
+            let drawn: Vec<u64> = (0..1300).map(|_| random.uint64()).collect();
+            for draw in &v.uint64_at {
+                let (at, want) = draw.split_once(':').unwrap();
+                let got = drawn[at.parse::<usize>().unwrap()];
+                assert_eq!(got.to_string(), want, "seed {} draw {at}", v.seed);
+            }
+        }
+    }
+}

@@ -1,5 +1,7 @@
 use std::sync::Arc;
 
+use contract::{quorum, tolerated_misses};
+
 use crate::{Instance, Op, Ring};
 
 /// The instances that an operation asks, and how many of them may fail.
@@ -170,8 +172,7 @@ impl Ring {
         let Some(others) = self.instances().len().checked_sub(1) else {
             return Err(RingError::Empty);
         };
-        let tolerated = quorum(self.config().replication_factor) - 1;
-        let tolerated = tolerated.min(others);
+        let tolerated = tolerated_misses(self.config().replication_factor).min(others);
         let (instances, stale) = self.split_healthy(self.instances().to_vec(), Op::Reporting, now);
         match tolerated.checked_sub(stale.len()) {
             Some(max_errors) => Ok(ReplicationSet {
@@ -200,9 +201,4 @@ impl Ring {
 
 fn addresses(instances: &[Arc<Instance>]) -> Vec<String> {
     instances.iter().map(|i| i.addr.clone()).collect()
-}
-
-/// More than half of the replicas.
-fn quorum(replicas: usize) -> usize {
-    replicas / 2 + 1
 }

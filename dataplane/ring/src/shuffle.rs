@@ -139,3 +139,32 @@ fn seed(tenant: &str, zone: &str) -> i64 {
     head.copy_from_slice(&digest[..8]);
     i64::from_be_bytes(head)
 }
+
+#[cfg(test)]
+mod tests {
+    use serde::Deserialize;
+
+    use super::*;
+
+    #[derive(Deserialize)]
+    struct Seed {
+        identifier: String,
+        zone: String,
+        seed: String,
+        uint32: Vec<u32>,
+    }
+
+    #[test]
+    fn seeds_are_those_of_dskit() {
+        let vectors: Vec<Seed> =
+            serde_json::from_str(include_str!("../tests/vectors/shuffle_seed.json")).unwrap();
+        assert_eq!(vectors.len(), 6);
+        for v in vectors {
+            let got = seed(&v.identifier, &v.zone);
+            assert_eq!(got.to_string(), v.seed, "{} in {}", v.identifier, v.zone);
+            let mut random = GoRand::new(got);
+            let drawn: Vec<u32> = v.uint32.iter().map(|_| random.uint32()).collect();
+            assert_eq!(drawn, v.uint32);
+        }
+    }
+}
