@@ -8,6 +8,8 @@ mod limits;
 mod memberlist;
 mod server;
 mod target;
+mod text;
+mod validate;
 
 use serde::{Deserialize, Serialize};
 
@@ -15,7 +17,8 @@ pub use ingester::{Ingester, KvStore, Lifecycler, Ring};
 pub use limits::Limits;
 pub use memberlist::Memberlist;
 pub use server::{LogFormat, LogLevel, Server};
-pub use target::{CommaList, Target, Targets};
+pub(crate) use target::split;
+pub use target::{CommaList, ParseTargetError, Target, Targets};
 
 use crate::duration::Duration;
 

@@ -59,8 +59,6 @@ pub struct Memberlist {
     pub leave_timeout: Duration,
     /// Longest time to spread the last local changes before leaving; 0 is no limit.
     pub broadcast_timeout_for_local_updates_on_shutdown: Duration,
-    /// Most received messages that wait to be handled.
-    pub received_messages_queue_size: usize,
     /// Addresses to listen on; empty is every address.
     pub bind_addr: Vec<String>,
     /// Port to listen on.
@@ -103,7 +101,6 @@ impl Default for Memberlist {
             obsolete_entries_timeout: Duration::from_secs(30),
             leave_timeout: Duration::from_secs(20),
             broadcast_timeout_for_local_updates_on_shutdown: Duration::from_secs(10),
-            received_messages_queue_size: 1024,
             bind_addr: Vec::new(),
             bind_port: ports::GOSSIP,
             packet_dial_timeout: Duration::from_secs(2),

@@ -1,0 +1,181 @@
+//! Rules over several settings, and bounds that their kinds do not express.
+
+use std::net::IpAddr;
+
+use super::{Config, Duration, Target};
+use crate::error::{Error, Errors};
+use crate::settings;
+
+/// Longest cluster label; its length is one byte on the wire.
+const MOST_LABEL_BYTES: usize = 255;
+/// A ring with more tokens a member is slower and no more even.
+const MOST_TOKENS: usize = 1 << 14;
+/// No deployment keeps more copies; each write waits for a majority of them.
+const MOST_REPLICAS: usize = 64;
+/// Below this a head does not hold one profile of the default maximum size.
+const LEAST_HEAD_BYTES: u64 = 16 << 20;
+
+impl Config {
+    /// Checks everything that the types of the fields do not; returns all that is wrong.
+    pub fn validate(&self) -> Result<(), Errors> {
+        let mut rules = Rules::default();
+        self.check_ports(&mut rules);
+        self.check_ring(&mut rules);
+        self.check_stores(&mut rules);
+        self.check_memberlist(&mut rules);
+        self.check_limits(&mut rules);
+        Errors::unless_any(rules.errors, ())
+    }
+
+    fn check_ports(&self, rules: &mut Rules) {
+        let (http, gossip) = (self.server.http_listen_port, self.memberlist.bind_port);
+        rules.require(http != gossip || http == 0, "memberlist.bind_port", || {
+            format!("{gossip} is the port of -server.http-listen-port too; they must differ")
+        });
+    }
+
+    fn check_ring(&self, rules: &mut Rules) {
+        let lifecycler = &self.ingester.lifecycler;
+        let ring = &lifecycler.ring;
+        rules.range(
+            "ingester.lifecycler.ring.replication_factor",
+            ring.replication_factor,
+            1,
+            MOST_REPLICAS,
+        );
+        rules.range(
+            "ingester.lifecycler.num_tokens",
+            lifecycler.num_tokens,
+            1,
+            MOST_TOKENS,
+        );
+        let (period, timeout) = (lifecycler.heartbeat_period, ring.heartbeat_timeout);
+        rules.require(
+            timeout.is_zero() || period < timeout,
+            "ingester.lifecycler.ring.heartbeat_timeout",
+            || {
+                format!(
+                    "{timeout} must be longer than -ingester.heartbeat-period, which is {period}"
+                )
+            },
+        );
+        rules.require(
+            timeout.is_zero() || !period.is_zero(),
+            "ingester.lifecycler.heartbeat_period",
+            || format!("without heartbeats the ingester counts as unhealthy after {timeout}; set -ring.heartbeat-timeout=0 too"),
+        );
+        rules.require(
+            !ring.zone_awareness_enabled
+                || !lifecycler.availability_zone.is_empty()
+                || !self.target.runs(Target::Ingester),
+            "ingester.lifecycler.availability_zone",
+            || "must be set on ingesters when -distributor.zone-awareness-enabled is".to_owned(),
+        );
+    }
+
+    fn check_stores(&self, rules: &mut Rules) {
+        let store = &self.ingester.lifecycler.ring.kvstore.store;
+        rules.choice("ingester.lifecycler.ring.kvstore.store", store);
+        rules.choice("storage.backend", &self.storage.backend);
+        rules.require(
+            !self.pyroscopedb.data_path.is_empty(),
+            "pyroscopedb.data_path",
+            || "must not be empty".to_owned(),
+        );
+        let bytes = self.ingester.max_head_bytes;
+        rules.require(bytes >= LEAST_HEAD_BYTES, "ingester.max_head_bytes", || {
+            format!("{bytes} is too small; at least {LEAST_HEAD_BYTES}")
+        });
+    }
+
+    fn check_memberlist(&self, rules: &mut Rules) {
+        let memberlist = &self.memberlist;
+        let label_bytes = memberlist.cluster_label.len();
+        rules.require(
+            label_bytes <= MOST_LABEL_BYTES,
+            "memberlist.cluster_label",
+            || format!("{label_bytes} bytes long; at most {MOST_LABEL_BYTES}"),
+        );
+        let (first, longest) = (memberlist.min_join_backoff, memberlist.max_join_backoff);
+        rules.require(first <= longest, "memberlist.min_join_backoff", || {
+            format!("{first} is longer than -memberlist.max-join-backoff, which is {longest}")
+        });
+        rules.positive("memberlist.gossip_interval", memberlist.gossip_interval);
+        rules.positive("memberlist.stream_timeout", memberlist.stream_timeout);
+        for address in &memberlist.bind_addr {
+            rules.ip("memberlist.bind_addr", address);
+        }
+        if !memberlist.advertise_addr.is_empty() {
+            rules.ip("memberlist.advertise_addr", &memberlist.advertise_addr);
+        }
+    }
+
+    fn check_limits(&self, rules: &mut Rules) {
+        let limits = &self.limits;
+        let (default, most) = (
+            limits.max_flamegraph_nodes_default,
+            limits.max_flamegraph_nodes_max,
+        );
+        rules.require(
+            most == 0 || default <= most,
+            "limits.max_flamegraph_nodes_default",
+            || format!("{default} is more than -querier.max-flamegraph-nodes-max, which is {most}"),
+        );
+        rules.require(
+            limits.ingestion_rate_mb == 0.0 || limits.ingestion_burst_size_mb > 0.0,
+            "limits.ingestion_burst_size_mb",
+            || "must be more than 0 when -distributor.ingestion-rate-limit-mb is".to_owned(),
+        );
+        rules.positive("distributor.pushtimeout", self.distributor.pushtimeout);
+    }
+}
+
+/// Collects what is wrong; each rule names its setting by its place in the YAML file.
+#[derive(Default)]
+struct Rules {
+    errors: Vec<Error>,
+}
+
+impl Rules {
+    fn require(&mut self, holds: bool, path: &str, reason: impl FnOnce() -> String) {
+        if !holds {
+            self.errors.push(Error::Invalid {
+                subject: subject(path),
+                reason: reason(),
+            });
+        }
+    }
+
+    fn range(&mut self, path: &str, value: usize, least: usize, most: usize) {
+        self.require((least..=most).contains(&value), path, || {
+            format!("{value} must be from {least} to {most}")
+        });
+    }
+
+    fn positive(&mut self, path: &str, value: Duration) {
+        self.require(!value.is_zero(), path, || {
+            "must be longer than 0".to_owned()
+        });
+    }
+
+    fn ip(&mut self, path: &str, text: &str) {
+        self.require(text.parse::<IpAddr>().is_ok(), path, || {
+            format!("{text:?} is not an IP address")
+        });
+    }
+
+    /// Checks a word that YAML and flags were checked for but a built struct was not.
+    fn choice(&mut self, path: &str, word: &str) {
+        let problem = settings::by_path(path).and_then(|setting| setting.kind.parse(word).err());
+        if let Some(problem) = problem {
+            self.require(false, path, || problem.to_string());
+        }
+    }
+}
+
+fn subject(path: &str) -> String {
+    match settings::by_path(path) {
+        Some(setting) => format!("-{} ({path})", setting.flag),
+        None => path.to_owned(),
+    }
+}

@@ -1,0 +1,136 @@
+//! Settings of the ingester ring and of an ingester's entry in it.
+
+use super::{Kind, Setting, sets};
+
+/// The settings.
+pub(super) const SETTINGS: &[Setting] = &[
+    sets(
+        "ring.store",
+        "ingester.lifecycler.ring.kvstore.store",
+        Kind::Choice {
+            known: &["memberlist"],
+            elsewhere: &["consul", "etcd", "inmemory", "multi"],
+        },
+        "Store that keeps the ring.",
+    ),
+    sets(
+        "ring.prefix",
+        "ingester.lifecycler.ring.kvstore.prefix",
+        Kind::Text,
+        "What the ring's key in the store starts with.",
+    ),
+    sets(
+        "ring.heartbeat-timeout",
+        "ingester.lifecycler.ring.heartbeat_timeout",
+        Kind::Duration,
+        "Age of a heartbeat from which an ingester is left out of reads and writes; 0 is never.",
+    ),
+    sets(
+        "distributor.replication-factor",
+        "ingester.lifecycler.ring.replication_factor",
+        Kind::COUNT,
+        "Number of ingesters that hold each series.",
+    ),
+    sets(
+        "distributor.zone-awareness-enabled",
+        "ingester.lifecycler.ring.zone_awareness_enabled",
+        Kind::Bool,
+        "Spreads the replicas of a series over availability zones.",
+    ),
+    sets(
+        "distributor.excluded-zones",
+        "ingester.lifecycler.ring.excluded_zones",
+        Kind::Commas,
+        "Availability zones whose ingesters are left out.",
+    ),
+    sets(
+        "ingester.num-tokens",
+        "ingester.lifecycler.num_tokens",
+        Kind::COUNT,
+        "Number of tokens that an ingester owns in the ring.",
+    ),
+    sets(
+        "ingester.heartbeat-period",
+        "ingester.lifecycler.heartbeat_period",
+        Kind::Duration,
+        "Time between two heartbeats of an ingester; 0 is never.",
+    ),
+    sets(
+        "ingester.observe-period",
+        "ingester.lifecycler.observe_period",
+        Kind::Duration,
+        "Time for which an ingester checks that its new tokens stay its own before it is active; 0 is no check.",
+    ),
+    sets(
+        "ingester.join-after",
+        "ingester.lifecycler.join_after",
+        Kind::Duration,
+        "Time that an ingester waits before it takes tokens.",
+    ),
+    sets(
+        "ingester.min-ready-duration",
+        "ingester.lifecycler.min_ready_duration",
+        Kind::Duration,
+        "Time for which an ingester must be ready before it says so.",
+    ),
+    sets(
+        "ingester.lifecycler.interface",
+        "ingester.lifecycler.interface_names",
+        Kind::List,
+        "Network interfaces whose address the ingester tells others; empty is every private one.",
+    ),
+    sets(
+        "ingester.enable-inet6",
+        "ingester.lifecycler.enable_inet6",
+        Kind::Bool,
+        "Lets the ingester tell others an IPv6 address.",
+    ),
+    sets(
+        "ingester.final-sleep",
+        "ingester.lifecycler.final_sleep",
+        Kind::Duration,
+        "Time to wait before the process ends, so that metrics can be read once more.",
+    ),
+    sets(
+        "ingester.tokens-file-path",
+        "ingester.lifecycler.tokens_file_path",
+        Kind::Text,
+        "File that keeps an ingester's tokens across restarts; empty keeps them nowhere.",
+    ),
+    sets(
+        "ingester.availability-zone",
+        "ingester.lifecycler.availability_zone",
+        Kind::Text,
+        "Availability zone of the ingester.",
+    ),
+    sets(
+        "ingester.unregister-on-shutdown",
+        "ingester.lifecycler.unregister_on_shutdown",
+        Kind::Bool,
+        "Takes the ingester out of the ring when it stops; otherwise it stays as leaving and comes back with its tokens.",
+    ),
+    sets(
+        "ingester.readiness-check-ring-health",
+        "ingester.lifecycler.readiness_check_ring_health",
+        Kind::Bool,
+        "Makes an ingester ready only when every ingester of the ring is active and healthy.",
+    ),
+    sets(
+        "ingester.lifecycler.addr",
+        "ingester.lifecycler.address",
+        Kind::Text,
+        "Address of the ingester in the ring; empty is found from its interfaces.",
+    ),
+    sets(
+        "ingester.lifecycler.port",
+        "ingester.lifecycler.port",
+        Kind::PORT,
+        "Port of the ingester in the ring; 0 is the port it listens on.",
+    ),
+    sets(
+        "ingester.lifecycler.ID",
+        "ingester.lifecycler.id",
+        Kind::Text,
+        "Name of the ingester in the ring; empty is the host name.",
+    ),
+];

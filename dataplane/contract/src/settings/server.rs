@@ -1,0 +1,85 @@
+//! Settings of the listener and of logging.
+
+use super::{Kind, Setting, sets};
+
+/// The settings.
+pub(super) const SETTINGS: &[Setting] = &[
+    sets(
+        "server.http-listen-address",
+        "server.http_listen_address",
+        Kind::Text,
+        "Address on which HTTP and gRPC are served; empty is every address.",
+    ),
+    sets(
+        "server.http-listen-port",
+        "server.http_listen_port",
+        Kind::PORT,
+        "Port on which HTTP and gRPC (h2c) are served; 0 takes a free one.",
+    ),
+    sets(
+        "server.http-conn-limit",
+        "server.http_listen_conn_limit",
+        Kind::COUNT,
+        "Most connections at once; 0 is no limit.",
+    ),
+    sets(
+        "server.graceful-shutdown-timeout",
+        "server.graceful_shutdown_timeout",
+        Kind::Duration,
+        "How long requests in flight may take to end when the process stops.",
+    ),
+    sets(
+        "server.http-read-timeout",
+        "server.http_server_read_timeout",
+        Kind::Duration,
+        "Longest time to read a request.",
+    ),
+    sets(
+        "server.http-write-timeout",
+        "server.http_server_write_timeout",
+        Kind::Duration,
+        "Longest time to answer a request.",
+    ),
+    sets(
+        "server.http-idle-timeout",
+        "server.http_server_idle_timeout",
+        Kind::Duration,
+        "How long a connection without requests stays open.",
+    ),
+    sets(
+        "server.grpc-max-recv-msg-size-bytes",
+        "server.grpc_server_max_recv_msg_size",
+        Kind::SIZE,
+        "Largest gRPC message that is read, in bytes.",
+    ),
+    sets(
+        "server.grpc-max-send-msg-size-bytes",
+        "server.grpc_server_max_send_msg_size",
+        Kind::SIZE,
+        "Largest gRPC message that is sent, in bytes.",
+    ),
+    sets(
+        "server.grpc-max-concurrent-streams",
+        "server.grpc_server_max_concurrent_streams",
+        Kind::COUNT,
+        "Most requests at once on one HTTP/2 connection; 0 is no limit.",
+    ),
+    sets(
+        "log.format",
+        "server.log_format",
+        Kind::Choice {
+            known: &["logfmt", "json"],
+            elsewhere: &[],
+        },
+        "Form of log lines: logfmt or json.",
+    ),
+    sets(
+        "log.level",
+        "server.log_level",
+        Kind::Choice {
+            known: &["debug", "info", "warn", "error"],
+            elsewhere: &[],
+        },
+        "Least severity that is logged: debug, info, warn or error.",
+    ),
+];
