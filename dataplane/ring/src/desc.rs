@@ -17,10 +17,15 @@ use crate::State;
 /// change: the records that were taken, to be gossiped on.
 ///
 /// `None` means that nothing changed and nothing may be sent on; sending
-/// anyway makes gossip storms. Merging is idempotent, and it is commutative
-/// and associative as long as no two records of an instance differ at the
-/// same timestamp (then the first one seen stays) and no tokens are in
-/// conflict (a loser's tokens are cut without a new timestamp).
+/// anyway makes gossip storms. A first value is merged into an empty
+/// descriptor.
+///
+/// Merging is idempotent. It is commutative and associative as long as no two
+/// live records of an instance differ at the same timestamp (the first one seen
+/// stays), none is dated before 1 (an unknown instance counts as known at 0)
+/// and no tokens are in conflict: the loser's tokens are cut without a new
+/// timestamp, so it does not get them back when the winner gives them up, and
+/// nodes differ until its next heartbeat.
 pub fn merge(local: &mut Desc, incoming: Desc) -> Option<Desc> {
     let mut merge = Merge::new(local);
     merge.take_newer(incoming);

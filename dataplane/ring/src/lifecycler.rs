@@ -275,14 +275,16 @@ impl Lifecycler {
     /// Becomes ACTIVE if the ring still gives this instance all its tokens;
     /// otherwise replaces the lost ones and watches again.
     fn observe(&mut self, desc: &Desc, now: Now) {
-        let kept = self.live_entry(desc).map_or(&[][..], |entry| &entry.tokens);
-        if kept == self.tokens {
+        let kept = self.intact_entry(desc).map(|entry| entry.tokens.clone());
+        if kept.as_ref() == Some(&self.tokens) {
             self.state = State::Active;
             self.transition_at = None;
             return;
         }
-        self.tokens = kept.to_vec();
-        self.fit_tokens(desc);
+        if let Some(kept) = kept {
+            self.tokens = kept;
+            self.fit_tokens(desc);
+        }
         self.transition_at = Some(now.monotonic + self.config.observe_period);
     }
 
@@ -305,11 +307,7 @@ impl Lifecycler {
     /// Repeats the record with a new timestamp. The tokens are those that the
     /// ring gives this instance, so that a lost conflict stays decided.
     fn heartbeat(&mut self, desc: &Desc, now: Now) -> Update {
-        let published = self.published.as_ref().map_or(0, |record| record.timestamp);
-        let intact = self
-            .live_entry(desc)
-            .filter(|entry| State::of(entry) == self.state && entry.timestamp >= published);
-        let Some(entry) = intact else {
+        let Some(entry) = self.intact_entry(desc) else {
             return self.publish(desc, now);
         };
         let tokens = entry.tokens.clone();
@@ -359,6 +357,14 @@ impl Lifecycler {
             tokens,
             ..entry.unwrap_or_else(unregistered)
         }
+    }
+
+    /// Returns the entry of this instance unless the last published record got
+    /// lost or was overwritten.
+    fn intact_entry<'d>(&self, desc: &'d Desc) -> Option<&'d InstanceDesc> {
+        let published = self.published.as_ref()?.timestamp;
+        self.live_entry(desc)
+            .filter(|entry| State::of(entry) == self.state && entry.timestamp >= published)
     }
 
     fn live_entry<'d>(&self, desc: &'d Desc) -> Option<&'d InstanceDesc> {

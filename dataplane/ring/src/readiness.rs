@@ -8,9 +8,12 @@ use crate::{State, desc};
 /// Why an instance does not take traffic yet.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NotReady {
-    /// This instance owns no tokens in the ring.
-    #[error("no tokens in the ring, state is {0}")]
-    NoTokens(State),
+    /// This instance is not in the ring.
+    #[error("this instance is not in the ring")]
+    NotRegistered,
+    /// This instance owns no tokens.
+    #[error("this instance owns no tokens in the ring")]
+    NoTokens,
     /// An instance has not been heard of for longer than the timeout.
     #[error("instance {0} past heartbeat timeout")]
     Stale(String),
@@ -65,11 +68,10 @@ impl Readiness {
 
 fn conditions(config: &LifecyclerConfig, ring: &Desc, now: Now) -> Result<(), NotReady> {
     let timeout = i64::try_from(config.heartbeat_timeout.as_secs()).unwrap_or(i64::MAX);
-    let own = ring.ingesters.get(&config.id);
-    match own {
-        Some(own) if !own.tokens.is_empty() => {}
-        Some(own) => return Err(NotReady::NoTokens(State::of(own))),
-        None => return Err(NotReady::NoTokens(State::Pending)),
+    match ring.ingesters.get(&config.id) {
+        None => return Err(NotReady::NotRegistered),
+        Some(own) if own.tokens.is_empty() => return Err(NotReady::NoTokens),
+        Some(_) => {}
     }
     for (id, instance) in desc::live(ring) {
         if *id != config.id && !config.readiness_check_ring_health {

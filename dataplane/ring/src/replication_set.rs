@@ -1,3 +1,4 @@
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use contract::{quorum, tolerated_misses};
@@ -84,25 +85,18 @@ impl Ring {
     /// # Errors
     /// Fails when the ring is empty or fewer than a quorum are live.
     pub fn get(&self, token: u32, op: Op, now: i64) -> Result<ReplicationSet, RingError> {
-        let instances = self.walk(token, op);
-        if instances.is_empty() {
+        let found = self.walk(token, op);
+        if found.is_empty() {
             return Err(RingError::Empty);
         }
-        let needed = quorum(self.config().replication_factor.max(instances.len()));
-        let (instances, unhealthy) = self.split_healthy(instances, op, now);
-        match instances.len().checked_sub(needed) {
-            Some(max_errors) => Ok(ReplicationSet {
-                instances,
-                max_errors,
-                max_unavailable_zones: 0,
-            }),
-            None => Err(RingError::TooFewReplicas {
+        let needed = quorum(self.config().replication_factor.max(found.len()));
+        self.tolerate(found, needed, op, now)
+            .map_err(|(found, unhealthy)| RingError::TooFewReplicas {
                 needed,
-                found: instances.len(),
-                unhealthy: addresses(&unhealthy),
+                found,
+                unhealthy,
                 zone_aware: self.config().zone_awareness,
-            }),
-        }
+            })
     }
 
     /// Finds the instances that answer for the whole ring at `now` (Unix
@@ -115,47 +109,17 @@ impl Ring {
         if self.is_empty() {
             return Err(RingError::Empty);
         }
-        let (healthy, unhealthy) = self.split_healthy(self.instances().to_vec(), op, now);
         if self.config().zone_awareness {
-            return self.whole_zones(healthy, &unhealthy);
+            return self.whole_zones(op, now);
         }
         let replicas = self.config().replication_factor;
-        let needed = self.instances().len().max(replicas) - replicas / 2;
-        match healthy.len().checked_sub(needed) {
-            Some(max_errors) => Ok(ReplicationSet {
-                instances: healthy,
-                max_errors,
-                max_unavailable_zones: 0,
-            }),
-            None => Err(RingError::TooManyUnhealthy {
-                tolerated: self.instances().len().saturating_sub(needed),
-                unhealthy: addresses(&unhealthy),
-            }),
-        }
-    }
-
-    /// Leaves out every zone with an unhealthy instance.
-    fn whole_zones(
-        &self,
-        mut healthy: Vec<Arc<Instance>>,
-        unhealthy: &[Arc<Instance>],
-    ) -> Result<ReplicationSet, RingError> {
-        let tolerated = self.zone_count().min(self.config().replication_factor) / 2;
-        let mut failing: Vec<&str> = unhealthy.iter().map(|i| i.zone.as_str()).collect();
-        failing.sort_unstable();
-        failing.dedup();
-        let Some(max_unavailable_zones) = tolerated.checked_sub(failing.len()) else {
-            return Err(RingError::TooManyUnhealthy {
-                tolerated,
-                unhealthy: addresses(unhealthy),
-            });
-        };
-        healthy.retain(|instance| !failing.contains(&instance.zone.as_str()));
-        Ok(ReplicationSet {
-            instances: healthy,
-            max_errors: 0,
-            max_unavailable_zones,
-        })
+        let count = self.instances().len();
+        let needed = count.max(replicas) - replicas / 2;
+        self.tolerate(self.instances().to_vec(), needed, op, now)
+            .map_err(|(_, unhealthy)| RingError::TooManyUnhealthy {
+                tolerated: count.saturating_sub(needed),
+                unhealthy,
+            })
     }
 
     /// Finds the instances that a read asks at `now` (Unix seconds) so that it
@@ -169,33 +133,65 @@ impl Ring {
     /// # Errors
     /// Fails when the ring is empty or too many heartbeats are stale.
     pub fn replication_set_for_read(&self, now: i64) -> Result<ReplicationSet, RingError> {
-        let Some(others) = self.instances().len().checked_sub(1) else {
+        let count = self.instances().len();
+        let Some(others) = count.checked_sub(1) else {
             return Err(RingError::Empty);
         };
         let tolerated = tolerated_misses(self.config().replication_factor).min(others);
-        let (instances, stale) = self.split_healthy(self.instances().to_vec(), Op::Reporting, now);
-        match tolerated.checked_sub(stale.len()) {
-            Some(max_errors) => Ok(ReplicationSet {
-                instances,
-                max_errors,
-                max_unavailable_zones: 0,
-            }),
-            None => Err(RingError::TooManyUnhealthy {
+        let all = self.instances().to_vec();
+        self.tolerate(all, count - tolerated, Op::Reporting, now)
+            .map_err(|(_, unhealthy)| RingError::TooManyUnhealthy {
                 tolerated,
-                unhealthy: addresses(&stale),
-            }),
-        }
+                unhealthy,
+            })
     }
 
-    fn split_healthy(
+    /// Keeps the healthy instances, of which all but `needed` may fail.
+    ///
+    /// Fails with their number and the addresses of the others when there are
+    /// fewer.
+    fn tolerate(
         &self,
-        instances: Vec<Arc<Instance>>,
+        mut instances: Vec<Arc<Instance>>,
+        needed: usize,
         op: Op,
         now: i64,
-    ) -> (Vec<Arc<Instance>>, Vec<Arc<Instance>>) {
-        instances
-            .into_iter()
-            .partition(|instance| self.is_healthy(instance, op, now))
+    ) -> Result<ReplicationSet, (usize, Vec<String>)> {
+        let is_healthy = |instance: &Arc<Instance>| self.is_healthy(instance, op, now);
+        let live = instances.iter().filter(|i| is_healthy(i)).count();
+        let Some(max_errors) = live.checked_sub(needed) else {
+            instances.retain(|instance| !is_healthy(instance));
+            return Err((live, addresses(&instances)));
+        };
+        instances.retain(is_healthy);
+        Ok(ReplicationSet {
+            instances,
+            max_errors,
+            max_unavailable_zones: 0,
+        })
+    }
+
+    /// Leaves out every zone with an unhealthy instance.
+    fn whole_zones(&self, op: Op, now: i64) -> Result<ReplicationSet, RingError> {
+        let tolerated = self.zone_count().min(self.config().replication_factor) / 2;
+        let (mut healthy, unhealthy): (Vec<_>, Vec<_>) = self
+            .instances()
+            .iter()
+            .cloned()
+            .partition(|instance| self.is_healthy(instance, op, now));
+        let failing: BTreeSet<&str> = unhealthy.iter().map(|i| i.zone.as_str()).collect();
+        let Some(max_unavailable_zones) = tolerated.checked_sub(failing.len()) else {
+            return Err(RingError::TooManyUnhealthy {
+                tolerated,
+                unhealthy: addresses(&unhealthy),
+            });
+        };
+        healthy.retain(|instance| !failing.contains(instance.zone.as_str()));
+        Ok(ReplicationSet {
+            instances: healthy,
+            max_errors: 0,
+            max_unavailable_zones,
+        })
     }
 }
 
