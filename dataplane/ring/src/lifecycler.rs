@@ -311,7 +311,8 @@ impl Lifecycler {
             return self.publish(desc, now);
         };
         let tokens = entry.tokens.clone();
-        if self.state != State::Joining {
+        let observes = self.state == State::Joining && self.transition_at.is_some();
+        if !observes {
             self.tokens.clone_from(&tokens);
         }
         let record = self.record(desc, tokens, now, 0);
