@@ -23,7 +23,9 @@ mod node;
 mod output;
 pub mod packet;
 mod push_pull;
+mod rng;
 mod stream;
+mod suspicion;
 mod time;
 
 pub use address::{Address, IpBytes};

@@ -1,33 +1,92 @@
 //! The state machine.
 
+mod exchange;
+mod gossip;
+mod membership;
+mod probe;
+
 use std::collections::{BTreeMap, VecDeque};
+use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 
 use crate::broadcast::{Broadcast, BroadcastQueue, Origin};
-use crate::compress;
 use crate::config::{Config, MAX_META};
-use crate::error::{ConfigError, PushPullRejected, WireError};
+use crate::error::{ConfigError, WireError};
 use crate::label::LabelPolicy;
-use crate::message::{Ack, Message, Ping};
+use crate::message::{Accusation, Message};
 use crate::node::{Node, NodeState, Versions};
-use crate::output::Output;
-use crate::push_pull::{PushPull, PushPullNode};
-use crate::stream::StreamReader;
+use crate::output::{Event, Output};
+use crate::packet;
+use crate::rng::Rng;
+use crate::suspicion::Suspicion;
 use crate::time::Timestamp;
 
+use probe::{Probe, Relay};
+
 /// The membership of one node.
+///
+/// After each call that takes `&mut self`, drain [`Self::poll_output`] and set a timer to [`Self::next_timeout`].
 #[derive(Debug)]
 pub struct Machine {
     config: Config,
     label: LabelPolicy,
     name: Arc<str>,
+    /// Every node known, this one included.
     nodes: BTreeMap<Arc<str>, Node>,
-    outputs: VecDeque<Output>,
+    /// The same nodes in the order in which they are probed.
+    probe_order: Vec<Arc<str>>,
+    probe_index: usize,
+    probe: Option<Probe>,
+    /// A probe was due while another one was under way.
+    probe_overdue: bool,
+    /// Probes made for others, by their own sequence number.
+    relays: BTreeMap<u32, Relay>,
+    suspicions: BTreeMap<Arc<str>, Suspicion>,
+    /// How badly this node does itself; slows its probes down.
+    health_score: u32,
+    sequence: u32,
+    /// News about nodes, keyed by node name.
+    membership_broadcasts: BroadcastQueue,
     local_broadcasts: BroadcastQueue,
     forwarded_broadcasts: BroadcastQueue,
+    outputs: VecDeque<Output>,
+    rng: Rng,
+    schedule: Schedule,
     leaving: bool,
+}
+
+/// When the periodic work is due.
+#[derive(Debug)]
+struct Schedule {
+    probe: Timestamp,
+    gossip: Timestamp,
+    push_pull: Option<Timestamp>,
+}
+
+impl Schedule {
+    /// Staggers all periods at random, so that nodes started together do not act together.
+    fn new(config: &Config, rng: &mut Rng, now: Timestamp) -> Self {
+        let mut first = |interval: Duration| now + rng.duration_below(interval) + interval;
+        Self {
+            probe: first(config.probe_interval),
+            gossip: first(config.gossip_interval),
+            push_pull: (!config.push_pull_interval.is_zero())
+                .then(|| first(config.push_pull_interval)),
+        }
+    }
+}
+
+/// Advances `due` by whole intervals until it is after `now`; returns whether it was due.
+fn tick(due: &mut Timestamp, interval: Duration, now: Timestamp) -> bool {
+    if *due > now {
+        return false;
+    }
+    let late = now.saturating_since(*due).as_nanos() % interval.as_nanos();
+    *due = now + interval.saturating_sub(Duration::from_nanos(late as u64));
+    true
 }
 
 impl Machine {
@@ -35,7 +94,7 @@ impl Machine {
     ///
     /// # Errors
     /// If the configuration cannot work.
-    pub fn new(config: Config, _seed: u64, now: Timestamp) -> Result<Self, ConfigError> {
+    pub fn new(config: Config, seed: u64, now: Timestamp) -> Result<Self, ConfigError> {
         config.validate()?;
         let name: Arc<str> = config.name.as_str().into();
         let local = Node {
@@ -47,109 +106,134 @@ impl Machine {
             state_change: now,
             versions: Versions::CURRENT,
         };
-        Ok(Self {
+        let mut rng = Rng::new(seed);
+        let queue = || BroadcastQueue::new(config.max_queued_broadcasts);
+        let mut machine = Self {
             label: LabelPolicy {
                 label: config.label.clone(),
                 verify: config.verify_label,
             },
             nodes: BTreeMap::from([(Arc::clone(&name), local)]),
-            name,
+            probe_order: vec![Arc::clone(&name)],
+            probe_index: 0,
+            probe: None,
+            probe_overdue: false,
+            relays: BTreeMap::new(),
+            suspicions: BTreeMap::new(),
+            health_score: 0,
+            sequence: 0,
+            membership_broadcasts: queue(),
+            local_broadcasts: queue(),
+            forwarded_broadcasts: queue(),
             outputs: VecDeque::new(),
-            local_broadcasts: BroadcastQueue::new(config.max_queued_broadcasts),
-            forwarded_broadcasts: BroadcastQueue::new(config.max_queued_broadcasts),
+            schedule: Schedule::new(&config, &mut rng, now),
+            rng,
             leaving: false,
+            name,
             config,
-        })
+        };
+        machine.announce_self();
+        Ok(machine)
     }
 
     /// Takes a packet that arrived from `from` ("ip:port"), without its transport frame.
     ///
     /// # Errors
-    /// If something in it cannot be used. The rest of it was; log and count.
+    /// If something in it cannot be used: the first such thing. The rest of it was used; log and count.
     pub fn handle_packet(
         &mut self,
-        _now: Timestamp,
-        _from: &str,
+        now: Timestamp,
+        from: &str,
         payload: &[u8],
     ) -> Result<(), WireError> {
-        let packet = self.label.strip(payload)?;
-        let (messages, error) = crate::packet::decode(packet);
+        let (messages, mut error) = packet::decode(self.label.strip(payload)?);
         for message in messages {
-            if let Message::User(payload) = message {
-                self.outputs.push_back(Output::UserMessage(payload));
+            if let Err(refused) = self.handle_message(now, from, message) {
+                error.get_or_insert(refused);
             }
         }
         error.map_or(Ok(()), Err)
     }
 
+    fn handle_message(
+        &mut self,
+        now: Timestamp,
+        from: &str,
+        message: Message,
+    ) -> Result<(), WireError> {
+        match message {
+            Message::Ping(ping) => self.handle_ping(from, &ping),
+            Message::IndirectPing(ping) => self.handle_indirect_ping(now, from, &ping),
+            Message::Ack(ack) => {
+                self.handle_ack(now, ack.seq_no);
+                Ok(())
+            }
+            Message::Nack(seq_no) => {
+                self.handle_nack(seq_no);
+                Ok(())
+            }
+            Message::Alive(alive) => self.handle_alive(now, &alive),
+            Message::Suspect(accusation) => {
+                self.handle_suspect(now, &accusation);
+                Ok(())
+            }
+            Message::Dead(accusation) => {
+                self.handle_dead(now, &accusation);
+                Ok(())
+            }
+            Message::User(payload) => {
+                self.outputs.push_back(Output::UserMessage(payload));
+                Ok(())
+            }
+            Message::Err(_) => Err(WireError::UnexpectedType {
+                found: crate::message::kind::ERR,
+                place: "packet",
+            }),
+        }
+    }
+
     /// Does what is due at `now`.
-    pub fn handle_timeout(&mut self, _now: Timestamp) {}
+    pub fn handle_timeout(&mut self, now: Timestamp) {
+        self.expire_relays(now);
+        self.advance_probe(now);
+        self.expire_suspicions(now);
+        if tick(&mut self.schedule.probe, self.config.probe_interval, now) {
+            self.probe_overdue = true;
+        }
+        self.start_overdue_probe(now);
+        if tick(&mut self.schedule.gossip, self.config.gossip_interval, now) {
+            self.gossip(now);
+        }
+        if self.schedule.push_pull.is_some_and(|due| due <= now) {
+            self.start_push_pull();
+            self.schedule.push_pull = Some(now + self.push_pull_interval());
+        }
+    }
 
     /// Returns when [`Self::handle_timeout`] must be called next; it may change with every call.
     pub fn next_timeout(&self) -> Timestamp {
-        Timestamp::MAX
+        let periodic = self.schedule.probe.min(self.schedule.gossip);
+        let relays = self.relays.values().map(|relay| relay.deadline);
+        let suspicions = self.suspicions.values().map(Suspicion::deadline);
+        relays
+            .chain(suspicions)
+            .chain(self.schedule.push_pull)
+            .chain(self.probe.as_ref().map(Probe::deadline))
+            .fold(periodic, Timestamp::min)
     }
 
-    /// Returns the next thing to do, in order. Call it until there is none after each other call.
+    /// Returns the next thing to do, in order.
     pub fn poll_output(&mut self) -> Option<Output> {
         self.outputs.pop_front()
     }
 
-    /// Encodes what the opener of a push/pull sends, after the transport's stream prefix.
-    pub fn push_pull_request(&self, join: bool, user_state: &[u8]) -> Vec<u8> {
-        let mut stream = self.label.header();
-        stream.extend_from_slice(&self.push_pull_response(join, user_state));
-        stream
-    }
-
-    /// Encodes the answer to a push/pull; `join` repeats that of the request.
-    pub fn push_pull_response(&self, join: bool, user_state: &[u8]) -> Vec<u8> {
-        let state = PushPull {
-            join,
-            nodes: self.nodes.values().map(PushPullNode::from).collect(),
-            user_state: Bytes::copy_from_slice(user_state),
-        }
-        .encode();
-        self.config
-            .compression
-            .and_then(|algorithm| compress::shrink(algorithm, &state))
-            .unwrap_or(state)
-    }
-
-    /// Creates a reader for a stream that another node opened.
-    pub fn request_reader(&self) -> StreamReader {
-        StreamReader::request(self.label.clone())
-    }
-
-    /// Creates a reader for the answer on a stream that this node opened.
-    pub fn response_reader(&self) -> StreamReader {
-        StreamReader::response()
-    }
-
-    /// Merges the other side's state, after this side's was sent.
-    ///
-    /// # Errors
-    /// If some node could not speak to all others. Nothing was merged, and the user state must not be either.
-    pub fn handle_push_pull(
-        &mut self,
-        _now: Timestamp,
-        _remote: &PushPull,
-    ) -> Result<(), PushPullRejected> {
-        Ok(())
-    }
-
-    /// Returns the answer to a ping that came on a stream, or `None` if it is for another node.
-    pub fn stream_ping_reply(&self, ping: &Ping) -> Option<Vec<u8>> {
-        let for_me = ping.node.is_empty() || ping.node == *self.name;
-        let ack = Ack {
-            seq_no: ping.seq_no,
-            payload: None,
-        };
-        for_me.then(|| Message::Ack(ack).encode())
-    }
-
     /// Queues an update of the driver's state for gossip.
+    ///
+    /// One that is too long for a packet is not queued: others get it by push/pull.
     pub fn broadcast(&mut self, origin: Origin, broadcast: Broadcast) {
+        if gossip::user_cost(broadcast.payload.len()) > self.gossip_budget() {
+            return;
+        }
         match origin {
             Origin::Local => self.local_broadcasts.push(broadcast),
             Origin::Forwarded => self.forwarded_broadcasts.push(broadcast),
@@ -167,7 +251,7 @@ impl Machine {
     /// Replaces this node's metadata and announces it.
     ///
     /// # Errors
-    /// If it is longer than [`MAX_META`] bytes.
+    /// If it is longer than [`MAX_META`] bytes; nothing changes then.
     pub fn update_meta(&mut self, _now: Timestamp, meta: Vec<u8>) -> Result<(), ConfigError> {
         if meta.len() > MAX_META {
             return Err(ConfigError {
@@ -175,17 +259,28 @@ impl Machine {
                 reason: "must have at most 512 bytes",
             });
         }
+        let local = self.local_mut();
+        local.meta = Bytes::from(meta);
+        local.incarnation = local.incarnation.saturating_add(1);
+        self.announce_self();
         Ok(())
     }
 
-    /// Announces that this node leaves; keep driving it until [`Self::has_left`].
-    pub fn leave(&mut self, _now: Timestamp) {
+    /// Announces that this node leaves; keep driving it until [`Self::has_left`], then stop.
+    pub fn leave(&mut self, now: Timestamp) {
         self.leaving = true;
+        let goodbye = Accusation {
+            incarnation: self.local().incarnation,
+            node: self.name.to_string(),
+            from: self.name.to_string(),
+        };
+        self.handle_dead(now, &goodbye);
     }
 
     /// Tells whether the others were told that this node leaves, as often as needed, or there are none.
     pub fn has_left(&self) -> bool {
         self.leaving
+            && (self.alive_count() == 0 || !self.membership_broadcasts.contains(&self.name))
     }
 
     /// Returns every node known, in every state, this one included, ordered by name.
@@ -203,18 +298,43 @@ impl Machine {
         &self.nodes[&self.name]
     }
 
-    /// Counts the nodes that are alive or merely suspected, this one included.
+    fn local_mut(&mut self) -> &mut Node {
+        self.nodes
+            .get_mut(&self.name)
+            .expect("a machine never forgets itself")
+    }
+
+    /// Counts the nodes that are alive or merely suspected, this one included until it leaves.
     pub fn alive_count(&self) -> usize {
         self.members().filter(|node| node.state.is_member()).count()
     }
 
     /// Returns how badly this node itself seems to be doing: 0 is healthy.
     pub fn health_score(&self) -> u32 {
-        0
+        self.health_score
     }
 
     /// Returns the configuration.
     pub fn config(&self) -> &Config {
         &self.config
+    }
+
+    fn worsen_health(&mut self, by: u32) {
+        let worst = self.config.awareness_max_multiplier - 1;
+        self.health_score = self.health_score.saturating_add(by).min(worst);
+    }
+
+    fn emit(&mut self, event: Event) {
+        self.outputs.push_back(Output::Event(event));
+    }
+
+    fn emit_packet(&mut self, to: SocketAddr, with_crc: bool, body: Vec<u8>) {
+        let payload = packet::encode(
+            &self.label.header(),
+            self.config.compression,
+            with_crc,
+            body,
+        );
+        self.outputs.push_back(Output::Packet { to, payload });
     }
 }

@@ -98,6 +98,15 @@ impl Versions {
         })
     }
 
+    /// Tells whether two nodes with these versions understand each other.
+    pub fn is_compatible(&self, other: &Self) -> bool {
+        let one_way = |a: &Self, b: &Self| {
+            (a.protocol_min..=a.protocol_max).contains(&b.protocol_current)
+                && (a.delegate_min..=a.delegate_max).contains(&b.delegate_current)
+        };
+        self.protocol_min > 0 && one_way(self, other) && one_way(other, self)
+    }
+
     /// Returns the wire form.
     pub const fn to_bytes(self) -> [u8; 6] {
         [

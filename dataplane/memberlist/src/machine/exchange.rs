@@ -1,0 +1,209 @@
+//! Full state exchanges over streams.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use super::Machine;
+use crate::compress;
+use crate::error::PushPullRejected;
+use crate::message::{Accusation, Ack, Alive, Message, Ping};
+use crate::node::{NodeState, Versions};
+use crate::output::Output;
+use crate::push_pull::{PushPull, PushPullNode};
+use crate::stream::StreamReader;
+use crate::time::Timestamp;
+
+/// Up to this many nodes exchange state at the configured interval; more do it more rarely.
+const UNSCALED_NODES: usize = 32;
+
+impl Machine {
+    /// Encodes what the opener of a push/pull sends, after the transport's stream prefix.
+    pub fn push_pull_request(&self, join: bool, user_state: &[u8]) -> Vec<u8> {
+        [
+            self.label.header(),
+            self.push_pull_response(join, user_state),
+        ]
+        .concat()
+    }
+
+    /// Encodes the answer to a push/pull; `join` repeats that of the request. Answers have no label.
+    pub fn push_pull_response(&self, join: bool, user_state: &[u8]) -> Vec<u8> {
+        let state = PushPull {
+            join,
+            nodes: self.nodes.values().map(PushPullNode::from).collect(),
+            user_state: Bytes::copy_from_slice(user_state),
+        }
+        .encode();
+        self.config
+            .compression
+            .and_then(|algorithm| compress::shrink(algorithm, &state))
+            .unwrap_or(state)
+    }
+
+    /// Creates a reader for a stream that another node opened.
+    pub fn request_reader(&self) -> StreamReader {
+        StreamReader::request(self.label.clone())
+    }
+
+    /// Creates a reader for the answer on a stream that this node opened.
+    pub fn response_reader(&self) -> StreamReader {
+        StreamReader::response()
+    }
+
+    /// Returns the answer to a ping that came on a stream, or `None` if it is for another node.
+    pub fn stream_ping_reply(&self, ping: &Ping) -> Option<Vec<u8>> {
+        let ack = Ack {
+            seq_no: ping.seq_no,
+            payload: None,
+        };
+        self.is_addressee(ping).then(|| Message::Ack(ack).encode())
+    }
+
+    /// Merges the other side's state, after this side's was sent.
+    ///
+    /// A record that cannot be used is skipped, as it would be in gossip.
+    ///
+    /// # Errors
+    /// If some node could not speak to all others. Nothing was merged, and the user state must not be either.
+    pub fn handle_push_pull(
+        &mut self,
+        now: Timestamp,
+        remote: &PushPull,
+    ) -> Result<(), PushPullRejected> {
+        self.check_versions(remote)?;
+        for node in &remote.nodes {
+            self.merge(now, node);
+        }
+        Ok(())
+    }
+
+    fn merge(&mut self, now: Timestamp, remote: &PushPullNode) {
+        let accusation = |from: &str| Accusation {
+            incarnation: remote.incarnation,
+            node: remote.name.clone(),
+            from: from.to_owned(),
+        };
+        match NodeState::from_wire(remote.state) {
+            Some(NodeState::Alive) => {
+                let alive = Alive {
+                    incarnation: remote.incarnation,
+                    node: remote.name.clone(),
+                    addr: remote.addr.clone(),
+                    port: remote.port,
+                    meta: remote.meta.clone(),
+                    vsn: remote.vsn.clone(),
+                };
+                // What is wrong with one record does not concern the others.
+                let _ = self.handle_alive(now, &alive);
+            }
+            // A death that somebody else saw is only a reason to look: the node may object.
+            Some(NodeState::Suspect | NodeState::Dead) => {
+                let accusation = accusation(&self.name);
+                self.handle_suspect(now, &accusation);
+            }
+            Some(NodeState::Left) => self.handle_dead(now, &accusation(&remote.name)),
+            None => {}
+        }
+    }
+
+    /// Checks that every node, known here or there, speaks versions that all living nodes understand.
+    fn check_versions(&self, remote: &PushPull) -> Result<(), PushPullRejected> {
+        let remote = remote.nodes.iter().map(|node| {
+            let bytes = node.vsn.as_deref().unwrap_or_default();
+            (
+                node.name.as_str(),
+                node.state == NodeState::Alive.to_wire(),
+                padded(bytes),
+            )
+        });
+        let local = self
+            .nodes
+            .values()
+            .map(|node| (&*node.name, node.state == NodeState::Alive, node.versions));
+        let mut protocol = Span::default();
+        let mut delegate = Span::default();
+        for (_, _, versions) in remote
+            .clone()
+            .chain(local.clone())
+            .filter(|(_, alive, _)| *alive)
+        {
+            protocol.narrow(versions.protocol_min, versions.protocol_max);
+            delegate.narrow(versions.delegate_min, versions.delegate_max);
+        }
+        for (name, _, versions) in remote.chain(local) {
+            protocol.check(name, "protocol", versions.protocol_current)?;
+            delegate.check(name, "delegate", versions.delegate_current)?;
+        }
+        Ok(())
+    }
+
+    /// Chooses whom to exchange state with.
+    pub(super) fn start_push_pull(&mut self) {
+        for node in self.random_nodes(1, |node| node.state == NodeState::Alive) {
+            self.outputs.push_back(Output::PushPull {
+                to: node.address.socket_addr(),
+                node: node.name,
+            });
+        }
+    }
+
+    /// Returns the interval, which grows with the logarithm of the cluster.
+    pub(super) fn push_pull_interval(&self) -> Duration {
+        let nodes = self.nodes.len();
+        if nodes <= UNSCALED_NODES {
+            return self.config.push_pull_interval;
+        }
+        let doublings = (nodes as f64).log2() - (UNSCALED_NODES as f64).log2();
+        self.config
+            .push_pull_interval
+            .saturating_mul(doublings.ceil() as u32 + 1)
+    }
+}
+
+/// Versions as Go reads them here: missing ones are 0, which no node understands.
+fn padded(bytes: &[u8]) -> Versions {
+    Versions::from_bytes(bytes).unwrap_or(Versions {
+        protocol_min: 0,
+        protocol_max: 0,
+        protocol_current: 0,
+        delegate_min: 0,
+        delegate_max: 0,
+        delegate_current: 0,
+    })
+}
+
+/// The versions that all nodes seen so far understand.
+struct Span {
+    min: u8,
+    max: u8,
+}
+
+impl Default for Span {
+    fn default() -> Self {
+        Self {
+            min: 0,
+            max: u8::MAX,
+        }
+    }
+}
+
+impl Span {
+    fn narrow(&mut self, min: u8, max: u8) {
+        self.min = self.min.max(min);
+        self.max = self.max.min(max);
+    }
+
+    fn check(&self, name: &str, what: &'static str, current: u8) -> Result<(), PushPullRejected> {
+        if (self.min..=self.max).contains(&current) {
+            return Ok(());
+        }
+        Err(PushPullRejected {
+            name: name.to_owned(),
+            what,
+            current,
+            min: self.min,
+            max: self.max,
+        })
+    }
+}

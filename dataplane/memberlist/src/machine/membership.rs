@@ -1,0 +1,317 @@
+//! What a machine makes of news about nodes: alive, suspect, dead.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use super::Machine;
+use crate::address::Address;
+use crate::broadcast::Broadcast;
+use crate::config::{MAX_META, MAX_NAME};
+use crate::error::WireError;
+use crate::message::{Accusation, Alive, Message};
+use crate::node::{Node, NodeState, Versions};
+use crate::output::Event;
+use crate::suspicion::Suspicion;
+use crate::time::Timestamp;
+
+impl Machine {
+    /// Takes the claim that a node is alive with a certain record.
+    pub(super) fn handle_alive(&mut self, now: Timestamp, alive: &Alive) -> Result<(), WireError> {
+        let about_self = alive.node == *self.name;
+        if about_self && self.leaving {
+            return Ok(());
+        }
+        let address = self.announced_address(&alive.addr, alive.port)?;
+        if let Some(known) = self.nodes.get(alive.node.as_str())
+            && known.address != address
+            && !self.may_move(known, now)
+        {
+            let conflict = Event::Conflict {
+                name: Arc::clone(&known.name),
+                known: known.address,
+                offered: address,
+            };
+            self.emit(conflict);
+            return Ok(());
+        }
+        if about_self {
+            self.handle_alive_self(alive);
+            return Ok(());
+        }
+        self.handle_alive_other(now, alive, address)
+    }
+
+    /// Somebody tells this node its own record; objects if it is not the present one.
+    fn handle_alive_self(&mut self, alive: &Alive) {
+        let local = self.local();
+        let same_record = alive.meta.as_deref().unwrap_or_default() == local.meta
+            && alive.vsn.as_deref() == Some(&local.versions.to_bytes());
+        let older = alive.incarnation < local.incarnation;
+        let same = alive.incarnation == local.incarnation && same_record;
+        if !older && !same {
+            self.refute(alive.incarnation);
+        }
+    }
+
+    fn handle_alive_other(
+        &mut self,
+        now: Timestamp,
+        alive: &Alive,
+        address: Address,
+    ) -> Result<(), WireError> {
+        let versions = checked_versions(alive)?;
+        let known = self.nodes.get(alive.node.as_str());
+        if known.is_none() && self.nodes.len() >= self.config.max_members {
+            let (what, limit) = ("nodes", self.config.max_members);
+            return Err(WireError::Full { what, limit });
+        }
+        let moves = known.is_some_and(|known| known.address != address);
+        if known.is_some_and(|known| alive.incarnation <= known.incarnation) && !moves {
+            return Ok(());
+        }
+        let name = known.map_or_else(
+            || alive.node.as_str().into(),
+            |known| Arc::clone(&known.name),
+        );
+        let before = known.map(|known| (known.state, known.meta.clone(), known.state_change));
+        let node = Node {
+            name: Arc::clone(&name),
+            address,
+            meta: Bytes::from(alive.meta.clone().unwrap_or_default()),
+            incarnation: alive.incarnation,
+            state: NodeState::Alive,
+            state_change: match before {
+                Some((NodeState::Alive, _, since)) => since,
+                _ => now,
+            },
+            versions,
+        };
+        self.suspicions.remove(&name);
+        self.queue_alive(&node);
+        if before.is_none() {
+            self.insert_into_probe_order(&name);
+        }
+        match before {
+            Some((NodeState::Alive | NodeState::Suspect, meta, _)) if meta == node.meta => {}
+            Some((NodeState::Alive | NodeState::Suspect, ..)) => {
+                self.emit(Event::Updated(node.clone()))
+            }
+            None | Some((NodeState::Dead | NodeState::Left, ..)) => {
+                self.emit(Event::Joined(node.clone()))
+            }
+        }
+        self.nodes.insert(name, node);
+        Ok(())
+    }
+
+    /// Takes the claim that a node does not answer.
+    pub(super) fn handle_suspect(&mut self, now: Timestamp, suspect: &Accusation) {
+        let Some(node) = self.accused(suspect) else {
+            return;
+        };
+        let (name, state) = (Arc::clone(&node.name), node.state);
+        if let Some(suspicion) = self.suspicions.get_mut(&name) {
+            if suspicion.confirm(&suspect.from) {
+                self.queue_membership(&name, &Message::Suspect(suspect.clone()));
+            }
+            return;
+        }
+        if state != NodeState::Alive {
+            return;
+        }
+        if name == self.name {
+            self.refute(suspect.incarnation);
+            return;
+        }
+        self.queue_membership(&name, &Message::Suspect(suspect.clone()));
+        let suspicion = Suspicion::new(&self.config, self.nodes.len(), &suspect.from, now);
+        if let Some(node) = self.change_state(&name, NodeState::Suspect, suspect.incarnation, now) {
+            self.emit(Event::Suspected(node));
+        }
+        self.suspicions.insert(name, suspicion);
+    }
+
+    /// Takes the claim that a node is dead, or has left if it says so itself.
+    pub(super) fn handle_dead(&mut self, now: Timestamp, dead: &Accusation) {
+        let Some(node) = self.accused(dead) else {
+            return;
+        };
+        let (name, state) = (Arc::clone(&node.name), node.state);
+        self.suspicions.remove(&name);
+        if !state.is_member() {
+            return;
+        }
+        let about_self = name == self.name;
+        if about_self && !self.leaving {
+            self.refute(dead.incarnation);
+            return;
+        }
+        self.queue_membership(&name, &Message::Dead(dead.clone()));
+        let new_state = match dead.from == dead.node {
+            true => NodeState::Left,
+            false => NodeState::Dead,
+        };
+        match self.change_state(&name, new_state, dead.incarnation, now) {
+            Some(node) if !about_self && new_state == NodeState::Left => {
+                self.emit(Event::Left(node))
+            }
+            Some(node) if !about_self => self.emit(Event::Dead(node)),
+            _ => {}
+        }
+    }
+
+    /// Declares those dead that were suspected for too long.
+    pub(super) fn expire_suspicions(&mut self, now: Timestamp) {
+        let expired: Vec<Arc<str>> = self
+            .suspicions
+            .iter()
+            .filter(|(_, suspicion)| suspicion.deadline() <= now)
+            .map(|(name, _)| Arc::clone(name))
+            .collect();
+        for name in expired {
+            if let Some(accusation) = self.accuse(&name) {
+                self.handle_dead(now, &accusation);
+            }
+        }
+    }
+
+    /// Returns this node's own accusation of `name` as it is known.
+    pub(super) fn accuse(&self, name: &str) -> Option<Accusation> {
+        self.nodes.get(name).map(|node| Accusation {
+            incarnation: node.incarnation,
+            node: name.to_owned(),
+            from: self.name.to_string(),
+        })
+    }
+
+    /// Queues this node's own record.
+    pub(super) fn announce_self(&mut self) {
+        let local = self.local().clone();
+        self.queue_alive(&local);
+    }
+
+    /// Forgets nodes that have been gone for long enough.
+    pub(super) fn reap(&mut self, now: Timestamp) {
+        let keep_for = self.config.gossip_to_the_dead_time;
+        let own_name = Arc::clone(&self.name);
+        self.nodes.retain(|name, node| {
+            node.state.is_member()
+                || *name == own_name
+                || now.saturating_since(node.state_change) <= keep_for
+        });
+        let nodes = &self.nodes;
+        self.probe_order.retain(|name| nodes.contains_key(name));
+    }
+
+    /// Overrides an accusation of this node.
+    fn refute(&mut self, accused: u32) {
+        let local = self.local_mut();
+        local.incarnation = local.incarnation.max(accused).saturating_add(1);
+        let incarnation = local.incarnation;
+        self.worsen_health(1);
+        self.announce_self();
+        self.emit(Event::Refuted { incarnation });
+    }
+
+    /// Returns the node that an accusation is about, unless it is unknown or has proven to be alive since.
+    fn accused(&self, accusation: &Accusation) -> Option<&Node> {
+        self.nodes
+            .get(accusation.node.as_str())
+            .filter(|node| accusation.incarnation >= node.incarnation)
+    }
+
+    fn change_state(
+        &mut self,
+        name: &str,
+        state: NodeState,
+        incarnation: u32,
+        now: Timestamp,
+    ) -> Option<Node> {
+        let node = self.nodes.get_mut(name)?;
+        node.state = state;
+        node.incarnation = incarnation;
+        node.state_change = now;
+        Some(node.clone())
+    }
+
+    /// Tells whether a known name may come back with another address.
+    fn may_move(&self, known: &Node, now: Timestamp) -> bool {
+        let reclaim = self.config.dead_node_reclaim_time;
+        match known.state {
+            NodeState::Left => known.name != self.name,
+            NodeState::Dead => {
+                !reclaim.is_zero() && now.saturating_since(known.state_change) > reclaim
+            }
+            NodeState::Alive | NodeState::Suspect => false,
+        }
+    }
+
+    /// Reads an announced address; port 0 means that all nodes use the same port.
+    pub(super) fn announced_address(&self, ip: &[u8], port: u16) -> Result<Address, WireError> {
+        let port = match port {
+            0 => self.config.advertise.port,
+            port => port,
+        };
+        Address::from_bytes(ip, port).ok_or(WireError::Malformed {
+            what: "node address",
+            reason: "neither 4 nor 16 bytes",
+        })
+    }
+
+    /// Puts a new node at a random place, so that nodes that join together are not probed together.
+    fn insert_into_probe_order(&mut self, name: &Arc<str>) {
+        let last = self.probe_order.len();
+        self.probe_order.push(Arc::clone(name));
+        let place = self.rng.below(last + 1);
+        self.probe_order.swap(place, last);
+    }
+
+    fn queue_alive(&mut self, node: &Node) {
+        let alive = Alive {
+            incarnation: node.incarnation,
+            node: node.name.to_string(),
+            addr: node.address.ip.as_bytes().to_vec(),
+            port: node.address.port,
+            meta: (!node.meta.is_empty()).then(|| node.meta.to_vec()),
+            vsn: Some(node.versions.to_bytes().to_vec()),
+        };
+        self.queue_membership(&node.name, &Message::Alive(alive));
+    }
+
+    /// Queues news about a node in place of older news about it.
+    fn queue_membership(&mut self, name: &Arc<str>, message: &Message) {
+        self.membership_broadcasts.push(Broadcast {
+            key: Arc::clone(name),
+            ids: BTreeSet::new(),
+            version: 0,
+            payload: Bytes::from(message.encode()),
+        });
+    }
+}
+
+/// Checks what must not be gossiped on: a record whose versions do not fit makes every push/pull fail, and one
+/// without them kills Go peers.
+fn checked_versions(alive: &Alive) -> Result<Versions, WireError> {
+    let malformed = |reason| WireError::Malformed {
+        what: "alive message",
+        reason,
+    };
+    if !(1..=MAX_NAME).contains(&alive.node.len()) {
+        return Err(malformed("node name is empty or longer than 255 bytes"));
+    }
+    if alive
+        .meta
+        .as_ref()
+        .is_some_and(|meta| meta.len() > MAX_META)
+    {
+        return Err(malformed("metadata is longer than 512 bytes"));
+    }
+    let versions = Versions::from_bytes(alive.vsn.as_deref().unwrap_or_default())
+        .ok_or_else(|| malformed("fewer than six versions"))?;
+    match versions.is_compatible(&Versions::CURRENT) {
+        true => Ok(versions),
+        false => Err(malformed("protocol versions do not overlap with ours")),
+    }
+}
