@@ -8,8 +8,7 @@ use pyroscope_ring::{State, desc};
 /// A record that is a function of id, timestamp and whether it is a tombstone,
 /// as when each instance writes its own entry and dates every change. Tokens
 /// are the instance's own, so that none are in conflict.
-fn record(id: u32, timestamp: i64, left: bool) -> InstanceDesc {
-    let seconds = u32::try_from(timestamp).unwrap();
+fn record(id: u32, seconds: u32, left: bool) -> InstanceDesc {
     let state = match seconds % 5 {
         _ if left => State::Left,
         4 => State::Unknown(9),
@@ -17,8 +16,8 @@ fn record(id: u32, timestamp: i64, left: bool) -> InstanceDesc {
     };
     InstanceDesc {
         id: format!("i{id}"),
-        addr: format!("10.0.0.{id}:{timestamp}"),
-        timestamp,
+        addr: format!("10.0.0.{id}:{seconds}"),
+        timestamp: seconds.into(),
         state: state.into(),
         tokens: if left {
             Vec::new()
@@ -32,10 +31,10 @@ fn record(id: u32, timestamp: i64, left: bool) -> InstanceDesc {
 }
 
 fn descriptors() -> impl Strategy<Value = Desc> {
-    btree_map(0..5_u32, (1..6_i64, any::<bool>()), 0..5).prop_map(|entries| Desc {
+    btree_map(0..5_u32, (1..6_u32, any::<bool>()), 0..5).prop_map(|entries| Desc {
         ingesters: entries
             .into_iter()
-            .map(|(id, (timestamp, left))| (format!("i{id}"), record(id, timestamp, left)))
+            .map(|(id, (seconds, left))| (format!("i{id}"), record(id, seconds, left)))
             .collect(),
     })
 }

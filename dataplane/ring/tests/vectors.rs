@@ -14,7 +14,7 @@ use serde::de::DeserializeOwned;
 const NOW: i64 = 1_790_000_000;
 
 fn load<T: DeserializeOwned>(json: &str) -> Vec<T> {
-    let vectors: Vec<T> = serde_json::from_str(json).unwrap();
+    let vectors: Vec<T> = serde_json::from_str(json).expect("vectors are JSON of this shape");
     assert!(!vectors.is_empty());
     vectors
 }
@@ -53,7 +53,9 @@ fn ago(age: i64) -> i64 {
 }
 
 fn state(name: &str) -> i32 {
-    InstanceState::from_str_name(name).unwrap().into()
+    InstanceState::from_str_name(name)
+        .expect("a state that dskit knows")
+        .into()
 }
 
 fn topology(members: &[Member]) -> Desc {
@@ -361,6 +363,6 @@ fn unhex(text: &str) -> Vec<u8> {
     let digits: String = text.split_whitespace().collect();
     (0..digits.len())
         .step_by(2)
-        .map(|at| u8::from_str_radix(&digits[at..at + 2], 16).unwrap())
+        .map(|at| u8::from_str_radix(&digits[at..at + 2], 16).expect("hexadecimal"))
         .collect()
 }
