@@ -61,12 +61,11 @@ pub enum Outcome<'a, E> {
 /// [`Call`] each, records results as they come, and answers its client at the
 /// first [`decision`](Self::decision), while the other calls go on.
 ///
-/// An item succeeds at its quorum. It fails as soon as one family of errors
-/// exceeds the errors that its set tolerates, or when its last result is in
-/// without a quorum; the error that decides is the one to report. This is how
-/// Grafana dskit decides (all orders of three results are in
-/// `tests/vectors/do_batch_rf3.json`), but an error after an item's quorum
-/// never fails the batch here.
+/// An item succeeds at its quorum; later errors do not count. It fails as soon
+/// as one family of errors exceeds the errors that its set tolerates, or when
+/// its last result is in without a quorum; the error that decides is the one to
+/// report. Grafana dskit decides likewise (all orders of three results are in
+/// `tests/vectors/do_batch_rf3.json`).
 #[derive(Debug)]
 pub struct Batch<E> {
     calls: Vec<Call>,

@@ -169,7 +169,7 @@ impl Lifecycler {
             _ => State::Pending,
         };
         if self.state == State::Pending {
-            self.transition_at = Some(now.monotonic + self.config.join_after);
+            self.transition_at = Some(now.monotonic.saturating_add(self.config.join_after));
         }
         self.publish(desc, now)
     }
@@ -268,7 +268,7 @@ impl Lifecycler {
             self.transition_at = None;
         } else {
             self.state = State::Joining;
-            self.transition_at = Some(now.monotonic + self.config.observe_period);
+            self.transition_at = Some(now.monotonic.saturating_add(self.config.observe_period));
         }
     }
 
@@ -285,7 +285,7 @@ impl Lifecycler {
             self.tokens = kept;
             self.fit_tokens(desc);
         }
-        self.transition_at = Some(now.monotonic + self.config.observe_period);
+        self.transition_at = Some(now.monotonic.saturating_add(self.config.observe_period));
     }
 
     /// Adds tokens that nobody owns, or drops some at random, to own as many
@@ -376,7 +376,7 @@ impl Lifecycler {
 
     fn schedule_heartbeat(&mut self, now: Now) {
         let period = self.config.heartbeat_period;
-        self.heartbeat_at = (!period.is_zero()).then(|| now.monotonic + period);
+        self.heartbeat_at = (!period.is_zero()).then(|| now.monotonic.saturating_add(period));
     }
 
     fn tokens_to_persist(&mut self) -> Option<Vec<u32>> {
