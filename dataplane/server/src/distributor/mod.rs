@@ -1,0 +1,129 @@
+//! The distributor: takes pushes, validates them and writes them to the ring.
+
+mod ingest;
+mod prepare;
+mod rate;
+mod replicate;
+
+use std::{sync::Arc, time::Instant};
+
+use axum::{
+    Router,
+    extract::{DefaultBodyLimit, Request},
+    routing::post,
+};
+use proto::push::v1::{PushRequest, PushResponse};
+use tonic::Status;
+
+pub(crate) use prepare::Limits;
+pub(crate) use rate::Rate;
+pub(crate) use replicate::Replicator;
+
+use crate::{
+    ring_view::unix_nanos,
+    rpc::{Context, Rpc, TenantId},
+};
+use prepare::Outcome;
+use rate::RateLimiter;
+
+/// Most reasons named in the answer to a push.
+const MAX_REASONS: usize = 10;
+
+/// Takes pushes; cheap to clone.
+#[derive(Debug, Clone)]
+pub(crate) struct Distributor {
+    replicator: Replicator,
+    limits: Arc<Limits>,
+    rate: Rate,
+    limiter: Arc<RateLimiter>,
+}
+
+impl Distributor {
+    /// Creates a distributor that writes through `replicator`.
+    pub(crate) fn new(replicator: Replicator, limits: Limits, rate: Rate) -> Self {
+        Self {
+            replicator,
+            limits: Arc::new(limits),
+            rate,
+            limiter: Arc::default(),
+        }
+    }
+
+    /// Returns the HTTP and RPC endpoints of the distributor.
+    pub(crate) fn routes(&self, rpc: &Rpc) -> Router {
+        let distributor = self.clone();
+        let push = rpc.unary(move |context: Context, request| {
+            let distributor = distributor.clone();
+            async move { distributor.push(&context.tenant, request).await }
+        });
+        let ingest = {
+            let limit = DefaultBodyLimit::max(rpc.max_message_bytes());
+            let (distributor, rpc) = (self.clone(), rpc.clone());
+            post(move |request: Request| ingest::ingest(distributor.clone(), rpc.clone(), request))
+                .layer(limit)
+        };
+        Router::new()
+            .route("/push.v1.PusherService/Push", push)
+            .route("/ingest", ingest.clone())
+            .route("/pyroscope/ingest", ingest)
+    }
+
+    /// Waits for the writes that go on in the background.
+    pub(crate) async fn finish(&self) {
+        self.replicator.finish().await;
+    }
+
+    /// Stores a request's valid profiles; answers with an error when some are
+    /// not.
+    async fn push(&self, tenant: &TenantId, request: PushRequest) -> Result<PushResponse, Status> {
+        let (limits, owner) = (Arc::clone(&self.limits), tenant.clone());
+        let outcome =
+            blocking(move || prepare::prepare(&owner, request.series, &limits, unix_nanos()))
+                .await?;
+        if outcome.received == 0 && outcome.rejected.is_empty() {
+            return Err(Status::invalid_argument("no profiles received"));
+        }
+        self.store(tenant, outcome).await?;
+        Ok(PushResponse {})
+    }
+
+    async fn store(&self, tenant: &TenantId, outcome: Outcome) -> Result<(), Status> {
+        if !self
+            .limiter
+            .allow(tenant, self.rate, outcome.bytes, Instant::now())
+        {
+            return Err(Status::resource_exhausted(format!(
+                "push rate limit ({}) exceeded while adding {}",
+                mebibytes(self.rate.bytes_per_second),
+                mebibytes(outcome.bytes as f64)
+            )));
+        }
+        self.replicator.write(tenant, outcome.prepared).await?;
+        if outcome.rejected.is_empty() {
+            Ok(())
+        } else {
+            Err(rejection(&outcome.rejected))
+        }
+    }
+}
+
+/// Parsing is CPU work: it must not hold up the threads that move bytes.
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, Status> {
+    tokio::task::spawn_blocking(work)
+        .await
+        .map_err(|error| Status::internal(format!("a push ended early: {error}")))
+}
+
+fn rejection(reasons: &[String]) -> Status {
+    let mut text = reasons[..reasons.len().min(MAX_REASONS)].join("; ");
+    if reasons.len() > MAX_REASONS {
+        text.push_str(&format!("; and {} more", reasons.len() - MAX_REASONS));
+    }
+    Status::invalid_argument(text)
+}
+
+fn mebibytes(bytes: f64) -> String {
+    format!("{:.1} MiB", bytes / f64::from(1 << 20))
+}

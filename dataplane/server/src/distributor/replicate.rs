@@ -1,0 +1,196 @@
+//! Writes prepared profiles to the ingesters that own them.
+
+use std::{collections::HashMap, sync::Arc, time::Duration};
+
+use futures::{StreamExt as _, stream::FuturesUnordered};
+use proto::push::v1::{PushRequest, RawProfileSeries, RawSample};
+use ring::{
+    Op, Ring,
+    batch::{Batch, Decision, Family},
+};
+use tokio::sync::oneshot;
+use tokio_util::task::TaskTracker;
+use tonic::{Code, Status};
+use tracing::debug;
+use uuid::Uuid;
+
+use super::prepare::Prepared;
+use crate::{
+    clients::{Clients, request},
+    ring_view::{RingView, unix_seconds},
+    rpc::TenantId,
+};
+
+/// Writes to the ring with quorum; cheap to clone.
+#[derive(Debug, Clone)]
+pub(crate) struct Replicator {
+    ring: RingView,
+    clients: Arc<Clients>,
+    timeout: Duration,
+    /// Writes that go on after their request was answered.
+    background: TaskTracker,
+}
+
+impl Replicator {
+    /// Creates a replicator; an ingester that takes longer than `timeout`
+    /// counts as failed.
+    pub(crate) fn new(ring: RingView, clients: Arc<Clients>, timeout: Duration) -> Self {
+        Self {
+            ring,
+            clients,
+            timeout,
+            background: TaskTracker::new(),
+        }
+    }
+
+    /// Waits for the writes that are still under way.
+    pub(crate) async fn finish(&self) {
+        self.background.close();
+        self.background.wait().await;
+    }
+
+    /// Returns once a quorum of its ingesters has made each profile durable;
+    /// the other replicas are written in the background, each for no longer
+    /// than the timeout.
+    ///
+    /// # Errors
+    ///
+    /// `unavailable` when a quorum cannot be reached; an ingester's refusal
+    /// (limits, invalid profiles) as it came.
+    pub(crate) async fn write(
+        &self,
+        tenant: &TenantId,
+        profiles: Vec<Prepared>,
+    ) -> Result<(), Status> {
+        if profiles.is_empty() {
+            return Ok(());
+        }
+        let batch = plan(&self.ring.load(), &profiles, unix_seconds())?;
+        let pushes: Vec<_> = batch
+            .calls()
+            .iter()
+            .map(|call| {
+                (
+                    call.instance.addr.clone(),
+                    push_request(&profiles, &call.items),
+                )
+            })
+            .collect();
+        let (decided, decision) = oneshot::channel();
+        let replicator = self.clone();
+        let tenant = tenant.clone();
+        self.background
+            .spawn(async move { replicator.send(&tenant, batch, pushes, decided).await });
+        decision
+            .await
+            .unwrap_or_else(|_| Err(Status::internal("a write ended early")))
+    }
+
+    /// Sends every push and reports the decision as soon as it is certain.
+    async fn send(
+        &self,
+        tenant: &TenantId,
+        mut batch: Batch<Status>,
+        pushes: Vec<(String, PushRequest)>,
+        decided: oneshot::Sender<Result<(), Status>>,
+    ) {
+        let mut decided = Some(decided);
+        let mut calls: FuturesUnordered<_> = pushes
+            .into_iter()
+            .enumerate()
+            .map(|(call, (addr, push))| async move { (call, self.push(tenant, addr, push).await) })
+            .collect();
+        while let Some((call, result)) = calls.next().await {
+            batch.record(call, result.map_err(|status| (family(&status), status)));
+            if let Some(decision) = batch.decision()
+                && let Some(decided) = decided.take()
+            {
+                let result = match decision {
+                    Decision::Success => Ok(()),
+                    Decision::Failed { error, .. } => Err(verdict(error)),
+                };
+                // The client may be gone; the write goes on all the same.
+                let _ = decided.send(result);
+            }
+        }
+    }
+
+    async fn push(&self, tenant: &TenantId, addr: String, push: PushRequest) -> Result<(), Status> {
+        let call = async {
+            self.clients
+                .ingester(&addr)?
+                .push(request(tenant, self.timeout, push))
+                .await
+        };
+        let result = match tokio::time::timeout(self.timeout, call).await {
+            Ok(result) => result.map(|_| ()),
+            Err(_) => Err(Status::deadline_exceeded("no answer in time")),
+        };
+        result.map_err(|status| {
+            debug!(addr, error = %status, "ingester did not take a push");
+            Status::new(
+                status.code(),
+                format!("ingester {addr}: {}", status.message()),
+            )
+        })
+    }
+}
+
+/// Finds the replicas of each profile.
+fn plan(ring: &Ring, profiles: &[Prepared], now: i64) -> Result<Batch<Status>, Status> {
+    let mut known = HashMap::new();
+    let mut sets = Vec::with_capacity(profiles.len());
+    for profile in profiles {
+        let set = match known.get(&profile.token) {
+            Some(set) => Clone::clone(set),
+            None => {
+                let set = ring
+                    .get(profile.token, Op::Write, now)
+                    .map_err(|error| Status::unavailable(error.to_string()))?;
+                known.insert(profile.token, set.clone());
+                set
+            }
+        };
+        sets.push(set);
+    }
+    Ok(Batch::new(sets))
+}
+
+fn push_request(profiles: &[Prepared], items: &[usize]) -> PushRequest {
+    let series = items.iter().map(|&item| {
+        let profile = &profiles[item];
+        RawProfileSeries {
+            labels: profile.labels.to_proto(),
+            samples: vec![RawSample {
+                raw_profile: profile.raw.clone(),
+                id: Uuid::from_bytes(profile.id).to_string(),
+            }],
+            annotations: Vec::new(),
+        }
+    });
+    PushRequest {
+        series: series.collect(),
+    }
+}
+
+/// Tells whose fault an ingester's refusal is.
+fn family(status: &Status) -> Family {
+    match status.code() {
+        Code::InvalidArgument | Code::ResourceExhausted | Code::FailedPrecondition => {
+            Family::Client
+        }
+        _ => Family::Server,
+    }
+}
+
+/// Turns the deciding failure into the answer: a fault that is not the
+/// client's is one that the client may retry.
+fn verdict(error: &Status) -> Status {
+    match family(error) {
+        Family::Client => error.clone(),
+        Family::Server => Status::unavailable(format!(
+            "no quorum of ingesters took the push: {}",
+            error.message()
+        )),
+    }
+}

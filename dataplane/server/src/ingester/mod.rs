@@ -1,0 +1,274 @@
+//! The ingester: keeps profiles durably and answers queries about them.
+
+mod lifecycle;
+
+use std::sync::Arc;
+
+use axum::Router;
+use profile::{Labels, Selector};
+use proto::{
+    ingester::v1::{ProfileTypesRequest, ProfileTypesResponse, SeriesRequest, SeriesResponse},
+    push::v1::{PushRequest, PushResponse},
+    reader::v1::{MergeRequest, MergeResponse, SelectRequest, SelectResponse},
+    types::v1::{
+        LabelNamesRequest, LabelNamesResponse, LabelValuesRequest, LabelValuesResponse,
+        Labels as ProtoLabels, ProfileType,
+    },
+};
+use ring::Op;
+use store::{Database, IncomingProfile, PushError, PushLimits, RejectReason, TimeRange};
+use tonic::Status;
+use uuid::Uuid;
+use xxhash_rust::xxh3::xxh3_128;
+
+pub(crate) use lifecycle::{Lifecycle, Registration};
+
+use crate::{
+    ring_view::{RingView, unix_seconds},
+    rpc::{Context, Rpc, TenantId},
+};
+
+/// How many series a tenant may have.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct SeriesLimits {
+    /// In this ingester; zero: any number.
+    pub local: usize,
+    /// In the whole ring; zero: any number.
+    pub global: usize,
+}
+
+/// Serves the profiles of one [`Database`]; cheap to clone.
+#[derive(Debug, Clone)]
+pub(crate) struct Ingester {
+    database: Database,
+    ring: RingView,
+    limits: SeriesLimits,
+}
+
+impl Ingester {
+    /// Creates an ingester over `database`; `ring` tells among how many
+    /// ingesters a tenant's series are spread.
+    pub(crate) fn new(database: Database, ring: RingView, limits: SeriesLimits) -> Self {
+        Self {
+            database,
+            ring,
+            limits,
+        }
+    }
+
+    /// Returns the RPC endpoints of the ingester.
+    pub(crate) fn routes(&self, rpc: &Rpc) -> Router {
+        macro_rules! read {
+            ($serve:ident, $read:expr) => {{
+                let database = self.database.clone();
+                rpc.$serve(move |context: Context, request| {
+                    let database = database.clone();
+                    async move { read(move || $read(&database, &context.tenant, request)).await }
+                })
+            }};
+        }
+        let ingester = Arc::new(self.clone());
+        let push = rpc.unary(move |context: Context, request| {
+            let ingester = Arc::clone(&ingester);
+            async move { ingester.push(&context.tenant, request).await }
+        });
+        Router::new()
+            .route("/ingester.v1.IngesterService/Push", push)
+            .route(
+                "/ingester.v1.IngesterService/ProfileTypes",
+                read!(unary, profile_types),
+            )
+            .route(
+                "/ingester.v1.IngesterService/LabelNames",
+                read!(unary, label_names),
+            )
+            .route(
+                "/ingester.v1.IngesterService/LabelValues",
+                read!(unary, label_values),
+            )
+            .route("/ingester.v1.IngesterService/Series", read!(unary, series))
+            .route("/reader.v1.ReaderService/Select", read!(unary_grpc, select))
+            .route("/reader.v1.ReaderService/Merge", read!(unary_grpc, merge))
+    }
+
+    async fn push(&self, tenant: &TenantId, request: PushRequest) -> Result<PushResponse, Status> {
+        let mut profiles = Vec::new();
+        for series in request.series {
+            let labels = Labels::from_proto(series.labels)
+                .map_err(|error| Status::invalid_argument(error.to_string()))?;
+            profiles.extend(series.samples.into_iter().map(|sample| IncomingProfile {
+                labels: labels.clone(),
+                id: identity(&sample.id, &sample.raw_profile),
+                raw: sample.raw_profile,
+            }));
+        }
+        let limits = PushLimits {
+            max_series: self.max_series(),
+        };
+        let pushed = self.database.push(tenant.as_str(), profiles, limits).await;
+        pushed
+            .map(|()| PushResponse {})
+            .map_err(|error| refusal(&error))
+    }
+
+    /// Returns this ingester's share of the tenant's series; zero: any number.
+    fn max_series(&self) -> usize {
+        let share = if self.limits.global == 0 {
+            0
+        } else {
+            let ring = self.ring.load();
+            let healthy = ring
+                .healthy(Op::WriteNoExtend, unix_seconds())
+                .count()
+                .max(1);
+            let replicas = ring.config().replication_factor.min(healthy).max(1);
+            (self.limits.global * replicas).div_ceil(healthy)
+        };
+        match (self.limits.local, share) {
+            (0, share) => share,
+            (local, 0) => local,
+            (local, share) => local.min(share),
+        }
+    }
+}
+
+/// Takes the identity that the distributor gave, or derives one from the
+/// content for writers that give none.
+fn identity(id: &str, raw: &[u8]) -> [u8; 16] {
+    Uuid::try_parse(id).map_or_else(|_| xxh3_128(raw).to_be_bytes(), Uuid::into_bytes)
+}
+
+/// Answers a refused push with the status that makes the caller do the right
+/// thing: retry, slow down, or give up.
+fn refusal(error: &PushError) -> Status {
+    let text = error.to_string();
+    let limited = |reason: &RejectReason| matches!(reason, RejectReason::SeriesLimit { .. });
+    if error.is_retryable() {
+        Status::unavailable(text)
+    } else if error
+        .rejected
+        .iter()
+        .any(|rejected| limited(&rejected.reason))
+    {
+        Status::resource_exhausted(text)
+    } else {
+        Status::invalid_argument(text)
+    }
+}
+
+/// Runs a read on a thread where it may use the CPU for long.
+async fn read<T: Send + 'static>(
+    read: impl FnOnce() -> Result<T, Status> + Send + 'static,
+) -> Result<T, Status> {
+    tokio::task::spawn_blocking(read)
+        .await
+        .map_err(|error| Status::internal(format!("a read ended early: {error}")))?
+}
+
+fn selectors(matchers: &[String]) -> Result<Vec<Selector>, Status> {
+    let parse = |text: &String| {
+        text.parse()
+            .map_err(|error| Status::invalid_argument(format!("selector '{text}': {error}")))
+    };
+    matchers.iter().map(parse).collect()
+}
+
+fn profile_types(
+    database: &Database,
+    tenant: &TenantId,
+    request: ProfileTypesRequest,
+) -> Result<ProfileTypesResponse, Status> {
+    let range = TimeRange::of_request(request.start, request.end);
+    let types = database.profile_types(tenant.as_str(), range);
+    Ok(ProfileTypesResponse {
+        profile_types: types.iter().map(ProfileType::from).collect(),
+    })
+}
+
+fn label_names(
+    database: &Database,
+    tenant: &TenantId,
+    request: LabelNamesRequest,
+) -> Result<LabelNamesResponse, Status> {
+    let range = TimeRange::of_request(request.start, request.end);
+    let matchers = selectors(&request.matchers)?;
+    Ok(LabelNamesResponse {
+        names: database.label_names(tenant.as_str(), &matchers, range),
+    })
+}
+
+fn label_values(
+    database: &Database,
+    tenant: &TenantId,
+    request: LabelValuesRequest,
+) -> Result<LabelValuesResponse, Status> {
+    if request.name.is_empty() {
+        return Err(Status::invalid_argument("name is required"));
+    }
+    let range = TimeRange::of_request(request.start, request.end);
+    let matchers = selectors(&request.matchers)?;
+    let names = database.label_values(tenant.as_str(), &request.name, &matchers, range);
+    Ok(LabelValuesResponse { names })
+}
+
+fn series(
+    database: &Database,
+    tenant: &TenantId,
+    request: SeriesRequest,
+) -> Result<SeriesResponse, Status> {
+    let range = TimeRange::of_request(request.start, request.end);
+    let series = database.series(tenant.as_str(), &selectors(&request.matchers)?, range);
+    let mut sets: Vec<Labels> = if request.label_names.is_empty() {
+        series
+    } else {
+        series
+            .iter()
+            .map(|labels| labels.only(&request.label_names))
+            .collect()
+    };
+    sets.sort();
+    sets.dedup();
+    let labels_set = sets
+        .iter()
+        .filter(|labels| !labels.is_empty())
+        .map(|labels| ProtoLabels {
+            labels: in_order(labels, &request.label_names),
+        })
+        .collect();
+    Ok(SeriesResponse { labels_set })
+}
+
+/// Returns the labels in the order in which they were asked for.
+fn in_order(labels: &Labels, names: &[String]) -> Vec<proto::types::v1::LabelPair> {
+    if names.is_empty() {
+        return labels.to_proto();
+    }
+    let pair = |name: &String| {
+        let value = labels.get(name)?.to_owned();
+        Some(proto::types::v1::LabelPair {
+            name: name.clone(),
+            value,
+        })
+    };
+    names.iter().filter_map(pair).collect()
+}
+
+fn select(
+    database: &Database,
+    tenant: &TenantId,
+    request: SelectRequest,
+) -> Result<SelectResponse, Status> {
+    database
+        .select(tenant.as_str(), &request)
+        .map_err(|error| Status::invalid_argument(error.to_string()))
+}
+
+fn merge(
+    database: &Database,
+    tenant: &TenantId,
+    request: MergeRequest,
+) -> Result<MergeResponse, Status> {
+    database
+        .merge(tenant.as_str(), &request)
+        .map_err(|error| Status::invalid_argument(error.to_string()))
+}

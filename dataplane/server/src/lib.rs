@@ -1,0 +1,16 @@
+//! The data plane: distributor, ingester and querier, and the process around
+//! them.
+
+pub mod cli;
+mod clients;
+mod distributor;
+mod http;
+mod ingester;
+mod pages;
+pub mod process;
+mod querier;
+mod request_metrics;
+mod ring_view;
+mod rpc;
+mod settings;
+pub mod telemetry;

@@ -1,0 +1,268 @@
+//! One process of the data plane: builds the components that its targets need,
+//! in the order in which they depend on each other, and stops them in reverse.
+
+use std::{net::SocketAddr, sync::Arc, time::Duration};
+
+use anyhow::{Context as _, Result};
+use axum::Router;
+use contract::{Config, config::Target};
+use gossip::Gossip;
+use prometheus_client::registry::Registry;
+use tokio::net::TcpListener;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tracing::{info, warn};
+
+use crate::{
+    clients::Clients,
+    distributor::{Distributor, Replicator},
+    http,
+    ingester::{Ingester, Lifecycle},
+    pages::{Check, Pages},
+    querier::{Querier, Readers},
+    request_metrics::RequestMetrics,
+    ring_view::{RingView, RingWatcher},
+    rpc::{Rpc, Tenancy},
+    settings,
+};
+
+/// Longest time that any request may take.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// Longest time that one ingester may take for its part of a query.
+const READ_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Runs the process until `shutdown`.
+///
+/// # Errors
+///
+/// Fails when something the process needs cannot be had: its ports, its data
+/// folder, its place in the ring.
+pub async fn run(config: Config, shutdown: CancellationToken) -> Result<()> {
+    let config = Arc::new(config);
+    let mut registry = Registry::default();
+    let http_listener = bind(&settings::http_address(&config), "HTTP").await?;
+    let http_addr = http_listener.local_addr()?;
+    let shared = Shared::start(&config, &mut registry).await?;
+    let rpc = Rpc::new(
+        Tenancy::new(config.multitenancy_enabled),
+        settings::max_body_bytes(&config),
+        REQUEST_TIMEOUT,
+    );
+    let parts = Parts::build(&config, &rpc, &shared, http_addr, &mut registry).await?;
+    let requests = RequestMetrics::register(&mut registry);
+    let pages = Pages::new(
+        Arc::clone(&config),
+        registry,
+        Arc::clone(&shared.gossip),
+        shared.ring.clone(),
+        parts.checks(),
+    );
+    let router = requests.observe(parts.routes.clone().merge(pages.routes()));
+
+    let serving = CancellationToken::new();
+    let server = tokio::spawn(http::serve(
+        http_listener,
+        router,
+        settings::http_limits(&config),
+        serving.clone(),
+    ));
+    let lifecycle = CancellationToken::new();
+    if let Some(ingester) = &parts.ingester {
+        shared
+            .tasks
+            .spawn(ingester.lifecycle.clone().run(lifecycle.clone()));
+    }
+    info!(
+        targets = %config.target,
+        http = %http_addr,
+        gossip = %shared.gossip_addr,
+        member = shared.gossip.local_name(),
+        version = env!("CARGO_PKG_VERSION"),
+        "started"
+    );
+
+    let failure = tokio::select! {
+        () = shutdown.cancelled() => None,
+        failure = shared.gossip.failed() => Some(failure),
+    };
+    pages.stopping();
+    if let Some(ingester) = &parts.ingester {
+        ingester.lifecycle.leave();
+    }
+    tokio::time::sleep(config.shutdown_delay.get()).await;
+    serving.cancel();
+    server.await.context("the HTTP server ended early")?;
+    parts.finish(&config, lifecycle).await;
+    shared.stop().await;
+    failure.map_or(Ok(()), |failure| Err(failure).context("membership"))
+}
+
+/// What components share: membership and the ring.
+struct Shared {
+    gossip: Arc<Gossip>,
+    gossip_addr: SocketAddr,
+    ring: RingView,
+    clients: Arc<Clients>,
+    tasks: TaskTracker,
+    stop: CancellationToken,
+}
+
+impl Shared {
+    async fn start(config: &Config, registry: &mut Registry) -> Result<Self> {
+        let listener = bind(&settings::gossip_address(config)?, "gossip").await?;
+        let gossip_addr = listener.local_addr()?;
+        let gossip = Gossip::start(settings::gossip(config), listener, registry, rand::random())
+            .await
+            .map(Arc::new)
+            .context("cannot start gossip")?;
+        let clients = Arc::new(Clients::new(settings::max_message_bytes(config)));
+        let key = config.ingester.lifecycler.ring.kvstore.ingester_ring_key();
+        let watcher = RingWatcher::new(
+            &gossip.kv(),
+            &key,
+            settings::ring(config),
+            Arc::clone(&clients),
+        );
+        let ring = watcher.view();
+        let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
+        tasks.spawn(watcher.run(stop.clone()));
+        Ok(Self {
+            gossip,
+            gossip_addr,
+            ring,
+            clients,
+            tasks,
+            stop,
+        })
+    }
+
+    async fn stop(self) {
+        self.gossip.shutdown().await;
+        self.stop.cancel();
+        self.tasks.close();
+        self.tasks.wait().await;
+    }
+}
+
+/// The components of this process.
+struct Parts {
+    routes: Router,
+    distributor: Option<Distributor>,
+    ingester: Option<IngesterPart>,
+    ring: RingView,
+}
+
+struct IngesterPart {
+    database: store::Database,
+    lifecycle: Lifecycle,
+}
+
+impl Parts {
+    async fn build(
+        config: &Arc<Config>,
+        rpc: &Rpc,
+        shared: &Shared,
+        http_addr: SocketAddr,
+        registry: &mut Registry,
+    ) -> Result<Self> {
+        let mut parts = Self {
+            routes: Router::new(),
+            distributor: None,
+            ingester: None,
+            ring: shared.ring.clone(),
+        };
+        if config.target.runs(Target::Ingester) {
+            let database = open_database(config, registry)?;
+            let ingester = Ingester::new(
+                database.clone(),
+                shared.ring.clone(),
+                settings::series_limits(config),
+            );
+            parts.routes = parts.routes.merge(ingester.routes(rpc));
+            let lifecycle = Lifecycle::new(
+                shared.gossip.kv(),
+                settings::lifecycler(config, http_addr.port())?,
+                settings::registration(config),
+            )?;
+            parts.ingester = Some(IngesterPart {
+                database,
+                lifecycle,
+            });
+        }
+        if config.target.runs(Target::Distributor) {
+            let timeout = config.distributor.pushtimeout.get();
+            let replicator =
+                Replicator::new(shared.ring.clone(), Arc::clone(&shared.clients), timeout);
+            let distributor = Distributor::new(
+                replicator,
+                settings::push_limits(config),
+                settings::rate(config),
+            );
+            parts.routes = parts.routes.merge(distributor.routes(rpc));
+            parts.distributor = Some(distributor);
+        }
+        if config.target.runs(Target::Querier) {
+            let readers = Readers::new(
+                shared.ring.clone(),
+                Arc::clone(&shared.clients),
+                READ_TIMEOUT,
+            );
+            let querier = Querier::new(readers, settings::query_limits(config));
+            parts.routes = parts.routes.merge(querier.routes(rpc));
+        }
+        Ok(parts)
+    }
+
+    /// Returns what must hold before the process is ready.
+    fn checks(&self) -> Vec<Check> {
+        let mut checks = Vec::new();
+        if let Some(IngesterPart { lifecycle, .. }) = &self.ingester {
+            let lifecycle = lifecycle.clone();
+            checks.push(Check::new("ingester", move || lifecycle.check_ready()));
+        }
+        if self.distributor.is_some() || self.ingester.is_none() {
+            let ring = self.ring.clone();
+            checks.push(Check::new("ring", move || settings::check_quorum(&ring.load())).latched());
+        }
+        checks
+    }
+
+    async fn finish(self, config: &Config, lifecycle: CancellationToken) {
+        if let Some(distributor) = &self.distributor {
+            distributor.finish().await;
+        }
+        if let Some(ingester) = self.ingester {
+            tokio::time::sleep(config.ingester.lifecycler.final_sleep.get()).await;
+            ingester.lifecycle.unregister();
+            lifecycle.cancel();
+            ingester.database.shutdown().await;
+        }
+    }
+}
+
+fn open_database(config: &Config, registry: &mut Registry) -> Result<store::Database> {
+    let path = &config.pyroscopedb.data_path;
+    // Nothing is served yet, so the replay may keep this thread.
+    let (database, replay) = tokio::task::block_in_place(|| {
+        store::Database::open(path, settings::store(config), registry)
+    })
+    .with_context(|| format!("cannot open the data folder {path}"))?;
+    for corruption in &replay.corruptions {
+        warn!(%corruption, "the write-ahead log is damaged");
+    }
+    info!(
+        records = replay.records,
+        profiles = replay.profiles,
+        segments = replay.segments,
+        torn_bytes = replay.torn_bytes,
+        seconds = replay.seconds,
+        "replayed the write-ahead log"
+    );
+    Ok(database)
+}
+
+async fn bind(address: &str, what: &str) -> Result<TcpListener> {
+    TcpListener::bind(address)
+        .await
+        .with_context(|| format!("cannot listen on {address} for {what}"))
+}

@@ -1,0 +1,150 @@
+//! Which holder merges which profile; pure.
+//!
+//! Replicas make several holders name the same profile. Each profile is
+//! assigned to exactly one of them, and to another one when that fails.
+
+use rustc_hash::FxHashMap;
+
+/// Bytes of a profile's identity.
+pub(crate) const KEY_BYTES: usize = 16;
+
+/// A profile's identity.
+pub(crate) type Key = [u8; KEY_BYTES];
+
+/// Splits concatenated keys; an incomplete last one is left out.
+pub(crate) fn keys(bytes: &[u8]) -> impl Iterator<Item = Key> + '_ {
+    bytes.as_chunks::<KEY_BYTES>().0.iter().copied()
+}
+
+/// The profiles of a query, and who still has to merge which.
+#[derive(Debug, Default)]
+pub(crate) struct Assignment {
+    /// Holders (by number) of every profile that is not merged yet.
+    open: FxHashMap<Key, Vec<usize>>,
+}
+
+impl Assignment {
+    /// Starts with what each holder said it has.
+    pub(crate) fn new<'a>(held: impl IntoIterator<Item = &'a [u8]>) -> Self {
+        let mut open: FxHashMap<Key, Vec<usize>> = FxHashMap::default();
+        for (holder, bytes) in held.into_iter().enumerate() {
+            for key in keys(bytes) {
+                let holders = open.entry(key).or_default();
+                if holders.last() != Some(&holder) {
+                    holders.push(holder);
+                }
+            }
+        }
+        Self { open }
+    }
+
+    /// Returns whether every profile is merged.
+    pub(crate) fn is_done(&self) -> bool {
+        self.open.is_empty()
+    }
+
+    /// Gives every open profile to one of its holders, evenly. The result has
+    /// an entry per holder that has something to do.
+    ///
+    /// # Errors
+    ///
+    /// The number of profiles whose holders have all failed.
+    pub(crate) fn next_round(&self) -> Result<Vec<(usize, Vec<Key>)>, usize> {
+        let orphans = self
+            .open
+            .values()
+            .filter(|holders| holders.is_empty())
+            .count();
+        if orphans > 0 {
+            return Err(orphans);
+        }
+        let mut parts: FxHashMap<usize, Vec<Key>> = FxHashMap::default();
+        for (key, holders) in &self.open {
+            let load = |holder: &&usize| parts.get(*holder).map_or(0, Vec::len);
+            if let Some(&least) = holders.iter().min_by_key(load) {
+                parts.entry(least).or_default().push(*key);
+            }
+        }
+        Ok(parts.into_iter().collect())
+    }
+
+    /// Records that `holder` merged `given`, but for those it no longer had.
+    pub(crate) fn merged(&mut self, holder: usize, given: &[Key], missing: &[Key]) {
+        for key in given {
+            if missing.contains(key) {
+                self.forget(holder, key);
+            } else {
+                self.open.remove(key);
+            }
+        }
+    }
+
+    /// Records that `holder` does not answer.
+    pub(crate) fn failed(&mut self, holder: usize) {
+        for holders in self.open.values_mut() {
+            holders.retain(|&other| other != holder);
+        }
+    }
+
+    fn forget(&mut self, holder: usize, key: &Key) {
+        if let Some(holders) = self.open.get_mut(key) {
+            holders.retain(|&other| other != holder);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const A: Key = [1; KEY_BYTES];
+    const B: Key = [2; KEY_BYTES];
+
+    fn all(round: &[(usize, Vec<Key>)]) -> Vec<Key> {
+        let mut keys: Vec<Key> = round.iter().flat_map(|(_, keys)| keys.clone()).collect();
+        keys.sort_unstable();
+        keys
+    }
+
+    #[test]
+    fn a_replicated_profile_is_merged_once() {
+        let both = [A, B].concat();
+        let assignment = Assignment::new([both.as_slice(), &both, &both]);
+        assert_eq!(all(&assignment.next_round().unwrap()), [A, B]);
+    }
+
+    #[test]
+    fn another_holder_steps_in_for_one_that_fails() {
+        let mut assignment = Assignment::new([A.as_slice(), &A]);
+        let first = assignment.next_round().unwrap()[0].0;
+        assignment.failed(first);
+        let second = assignment.next_round().unwrap();
+        assert_eq!(second, [(1 - first, vec![A])]);
+        assignment.merged(1 - first, &[A], &[]);
+        assert!(assignment.is_done());
+    }
+
+    #[test]
+    fn a_profile_without_a_holder_is_an_error_and_never_left_out() {
+        let mut assignment = Assignment::new([A.as_slice()]);
+        assignment.merged(0, &[A], &[A]);
+        assert!(!assignment.is_done());
+        assert_eq!(assignment.next_round(), Err(1));
+    }
+
+    #[test]
+    fn a_holder_that_names_a_profile_twice_merges_it_once() {
+        let twice = [A, A].concat();
+        let assignment = Assignment::new([twice.as_slice()]);
+        assert_eq!(all(&assignment.next_round().unwrap()), [A]);
+    }
+
+    #[test]
+    fn work_is_spread_over_the_holders() {
+        let keys: Vec<u8> = (0..100u8).flat_map(|n| [n; KEY_BYTES]).collect();
+        let round = Assignment::new([keys.as_slice(), &keys])
+            .next_round()
+            .unwrap();
+        assert!(round.iter().all(|(_, keys)| keys.len() == 50));
+    }
+}

@@ -1,0 +1,308 @@
+//! The Connect protocol's unary calls over HTTP POST
+//! (<https://connectrpc.com/docs/protocol>).
+
+use std::{future::Future, io::Read as _, sync::Arc, time::Duration};
+
+use axum::{
+    body::Body,
+    extract::Request,
+    http::{HeaderMap, HeaderValue, StatusCode, header},
+    response::Response,
+};
+use bytes::Bytes;
+use flate2::{Compression, read::GzDecoder, write::GzEncoder};
+use http_body_util::{BodyExt as _, Limited};
+use prost::Message;
+use serde::{Serialize, de::DeserializeOwned};
+use tonic::{Code, Status};
+
+use super::{Context, Rpc, within};
+
+/// Answers smaller than this are not worth compressing.
+const MIN_COMPRESSED_BYTES: usize = 1024;
+
+/// The two encodings of a message.
+#[derive(Debug, Clone, Copy)]
+enum Encoding {
+    Json,
+    Proto,
+}
+
+impl Encoding {
+    fn of(headers: &HeaderMap) -> Option<Self> {
+        let value = headers.get(header::CONTENT_TYPE)?.to_str().ok()?;
+        match value.split(';').next()?.trim() {
+            "application/json" => Some(Self::Json),
+            "application/proto" => Some(Self::Proto),
+            _ => None,
+        }
+    }
+
+    fn content_type(self) -> HeaderValue {
+        HeaderValue::from_static(match self {
+            Self::Json => "application/json",
+            Self::Proto => "application/proto",
+        })
+    }
+
+    fn decode<M: Message + Default + DeserializeOwned>(self, body: Bytes) -> Result<M, Status> {
+        let decoded = match self {
+            Self::Json if body.is_empty() => {
+                serde_json::from_slice(b"{}").map_err(|e| e.to_string())
+            }
+            Self::Json => serde_json::from_slice(&body).map_err(|e| e.to_string()),
+            Self::Proto => M::decode(body).map_err(|e| e.to_string()),
+        };
+        decoded.map_err(|error| Status::invalid_argument(format!("unmarshal message: {error}")))
+    }
+
+    fn encode<M: Message + Serialize>(self, message: &M) -> Result<Vec<u8>, Status> {
+        match self {
+            Self::Json => serde_json::to_vec(message)
+                .map_err(|error| Status::internal(format!("marshal message: {error}"))),
+            Self::Proto => Ok(message.encode_to_vec()),
+        }
+    }
+}
+
+/// Answers one Connect request with `handler`.
+pub(super) async fn serve<Req, Resp, F, Fut>(
+    rpc: &Rpc,
+    request: Request,
+    handler: Arc<F>,
+) -> Response
+where
+    Req: Message + Default + DeserializeOwned,
+    Resp: Message + Serialize,
+    F: Fn(Context, Req) -> Fut,
+    Fut: Future<Output = Result<Resp, Status>>,
+{
+    let Some(encoding) = Encoding::of(request.headers()) else {
+        return plain(StatusCode::UNSUPPORTED_MEDIA_TYPE);
+    };
+    let gzip_answer = accepts_gzip(request.headers());
+    match call(rpc, encoding, request, handler).await {
+        Ok(body) => message_response(encoding, body, gzip_answer),
+        Err(status) => error_response(&status),
+    }
+}
+
+async fn call<Req, Resp, F, Fut>(
+    rpc: &Rpc,
+    encoding: Encoding,
+    request: Request,
+    handler: Arc<F>,
+) -> Result<Vec<u8>, Status>
+where
+    Req: Message + Default + DeserializeOwned,
+    Resp: Message + Serialize,
+    F: Fn(Context, Req) -> Fut,
+    Fut: Future<Output = Result<Resp, Status>>,
+{
+    let context = rpc.context(request.headers())?;
+    let timeout = deadline(request.headers())?.map_or(rpc.timeout, |asked| asked.min(rpc.timeout));
+    let call = async {
+        let body = read_body(request, rpc.max_message_bytes).await?;
+        handler(context, encoding.decode(body)?).await
+    };
+    encoding.encode(&within(timeout, call).await?)
+}
+
+fn deadline(headers: &HeaderMap) -> Result<Option<Duration>, Status> {
+    let Some(value) = headers.get("connect-timeout-ms") else {
+        return Ok(None);
+    };
+    let millis = value.to_str().ok().and_then(|text| text.parse().ok());
+    millis
+        .map(|millis| Some(Duration::from_millis(millis)))
+        .ok_or_else(|| {
+            Status::invalid_argument("protocol error: connect-timeout-ms is not a whole number")
+        })
+}
+
+async fn read_body(request: Request, limit: usize) -> Result<Bytes, Status> {
+    let gzipped = match request
+        .headers()
+        .get(header::CONTENT_ENCODING)
+        .map(HeaderValue::as_bytes)
+    {
+        None | Some(b"identity" | b"") => false,
+        Some(b"gzip") => true,
+        Some(other) => {
+            return Err(Status::unimplemented(format!(
+                "unknown compression {:?}: supported encodings are gzip",
+                String::from_utf8_lossy(other)
+            )));
+        }
+    };
+    let body = Limited::new(request.into_body(), limit)
+        .collect()
+        .await
+        .map_err(|error| {
+            if error.is::<http_body_util::LengthLimitError>() {
+                too_large(limit)
+            } else {
+                Status::invalid_argument(format!("read body: {error}"))
+            }
+        })?;
+    let body = body.to_bytes();
+    if gzipped && !body.is_empty() {
+        gunzip(&body, limit)
+    } else {
+        Ok(body)
+    }
+}
+
+fn gunzip(body: &[u8], limit: usize) -> Result<Bytes, Status> {
+    let mut plain = Vec::new();
+    GzDecoder::new(body)
+        .take(limit as u64 + 1)
+        .read_to_end(&mut plain)
+        .map_err(|error| Status::invalid_argument(format!("decompress body: {error}")))?;
+    if plain.len() > limit {
+        return Err(too_large(limit));
+    }
+    Ok(plain.into())
+}
+
+fn too_large(limit: usize) -> Status {
+    Status::resource_exhausted(format!("message is larger than configured max {limit}"))
+}
+
+fn accepts_gzip(headers: &HeaderMap) -> bool {
+    headers
+        .get_all(header::ACCEPT_ENCODING)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','))
+        .any(|coding| {
+            coding
+                .split(';')
+                .next()
+                .is_some_and(|name| name.trim() == "gzip")
+        })
+}
+
+fn message_response(encoding: Encoding, body: Vec<u8>, gzip: bool) -> Response {
+    let (body, gzipped) =
+        match (gzip && body.len() >= MIN_COMPRESSED_BYTES).then(|| compress(&body)) {
+            Some(Ok(small)) => (small, true),
+            _ => (body, false),
+        };
+    let mut response = Response::new(Body::from(body));
+    response
+        .headers_mut()
+        .insert(header::CONTENT_TYPE, encoding.content_type());
+    if gzipped {
+        response
+            .headers_mut()
+            .insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+    }
+    response
+}
+
+fn compress(body: &[u8]) -> std::io::Result<Vec<u8>> {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
+    std::io::Write::write_all(&mut encoder, body)?;
+    encoder.finish()
+}
+
+fn plain(status: StatusCode) -> Response {
+    let mut response = Response::new(Body::empty());
+    *response.status_mut() = status;
+    response
+}
+
+#[derive(Serialize)]
+struct ErrorBody<'a> {
+    code: &'static str,
+    #[serde(skip_serializing_if = "str::is_empty")]
+    message: &'a str,
+}
+
+/// Answers with a Connect error: its HTTP status, and code and message as JSON.
+pub(crate) fn error_response(status: &Status) -> Response {
+    let (http, code) = names(status.code());
+    let body = serde_json::to_vec(&ErrorBody {
+        code,
+        message: status.message(),
+    })
+    .expect("two strings are always valid JSON");
+    let mut response = Response::new(Body::from(body));
+    *response.status_mut() = http;
+    let headers = response.headers_mut();
+    headers.insert(
+        header::CONTENT_TYPE,
+        HeaderValue::from_static("application/json"),
+    );
+    if http == StatusCode::TOO_MANY_REQUESTS {
+        headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+    }
+    response
+}
+
+/// HTTP status and name of each code, as the Connect protocol lists them.
+fn names(code: Code) -> (StatusCode, &'static str) {
+    let client_closed_request =
+        StatusCode::from_u16(499).expect("499 is within the range of HTTP statuses");
+    match code {
+        Code::Ok | Code::Unknown => (StatusCode::INTERNAL_SERVER_ERROR, "unknown"),
+        Code::Cancelled => (client_closed_request, "canceled"),
+        Code::InvalidArgument => (StatusCode::BAD_REQUEST, "invalid_argument"),
+        Code::DeadlineExceeded => (StatusCode::GATEWAY_TIMEOUT, "deadline_exceeded"),
+        Code::NotFound => (StatusCode::NOT_FOUND, "not_found"),
+        Code::AlreadyExists => (StatusCode::CONFLICT, "already_exists"),
+        Code::PermissionDenied => (StatusCode::FORBIDDEN, "permission_denied"),
+        Code::ResourceExhausted => (StatusCode::TOO_MANY_REQUESTS, "resource_exhausted"),
+        Code::FailedPrecondition => (StatusCode::BAD_REQUEST, "failed_precondition"),
+        Code::Aborted => (StatusCode::CONFLICT, "aborted"),
+        Code::OutOfRange => (StatusCode::BAD_REQUEST, "out_of_range"),
+        Code::Unimplemented => (StatusCode::NOT_IMPLEMENTED, "unimplemented"),
+        Code::Internal => (StatusCode::INTERNAL_SERVER_ERROR, "internal"),
+        Code::Unavailable => (StatusCode::SERVICE_UNAVAILABLE, "unavailable"),
+        Code::DataLoss => (StatusCode::INTERNAL_SERVER_ERROR, "data_loss"),
+        Code::Unauthenticated => (StatusCode::UNAUTHORIZED, "unauthenticated"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_gzip_bomb_is_refused_before_it_is_inflated() {
+        let bomb = compress(&vec![0; 1 << 20]).unwrap();
+        assert_eq!(
+            gunzip(&bomb, 1 << 10).unwrap_err().code(),
+            Code::ResourceExhausted
+        );
+        assert_eq!(gunzip(&bomb, 1 << 20).unwrap().len(), 1 << 20);
+    }
+
+    #[test]
+    fn accept_encoding_lists_are_understood() {
+        let mut headers = HeaderMap::new();
+        assert!(!accepts_gzip(&headers));
+        headers.insert(
+            header::ACCEPT_ENCODING,
+            HeaderValue::from_static("br, gzip;q=0.5"),
+        );
+        assert!(accepts_gzip(&headers));
+    }
+
+    #[test]
+    fn a_bad_timeout_is_an_error_and_a_good_one_is_taken() {
+        let mut headers = HeaderMap::new();
+        assert_eq!(deadline(&headers).unwrap(), None);
+        headers.insert("connect-timeout-ms", HeaderValue::from_static("1500"));
+        assert_eq!(
+            deadline(&headers).unwrap(),
+            Some(Duration::from_millis(1500))
+        );
+        headers.insert("connect-timeout-ms", HeaderValue::from_static("soon"));
+        assert_eq!(
+            deadline(&headers).unwrap_err().code(),
+            Code::InvalidArgument
+        );
+    }
+}

@@ -1,0 +1,266 @@
+//! From the configuration to what each component takes; pure, but for the
+//! host's name and addresses.
+
+use anyhow::{Context as _, Result, bail};
+use contract::Config;
+use gossip::Compression;
+use profile::{LabelLimits, pprof};
+use ring::{LifecyclerConfig, Op, Ring, RingConfig};
+
+use crate::{
+    distributor, http,
+    ingester::{Registration, SeriesLimits},
+    querier,
+    ring_view::unix_seconds,
+};
+
+const MEBIBYTE: f64 = 1024.0 * 1024.0;
+
+/// Connections served at once when the configuration sets no limit.
+const MAX_CONNECTIONS: usize = 10_000;
+
+/// Returns the address of the HTTP listener.
+pub(crate) fn http_address(config: &Config) -> String {
+    address(
+        &config.server.http_listen_address,
+        config.server.http_listen_port,
+    )
+}
+
+/// Returns the address of the gossip listener.
+///
+/// # Errors
+///
+/// Fails when several bind addresses are given: one listener serves gossip.
+pub(crate) fn gossip_address(config: &Config) -> Result<String> {
+    match config.memberlist.bind_addr.as_slice() {
+        [] => Ok(address("", config.memberlist.bind_port)),
+        [one] => Ok(address(one, config.memberlist.bind_port)),
+        _ => bail!("-memberlist.bind-addr is given more than once; one address is supported"),
+    }
+}
+
+fn address(host: &str, port: u16) -> String {
+    let host = if host.is_empty() { "0.0.0.0" } else { host };
+    if host.contains(':') {
+        format!("[{host}]:{port}")
+    } else {
+        format!("{host}:{port}")
+    }
+}
+
+/// Returns the limits of the HTTP server.
+pub(crate) fn http_limits(config: &Config) -> http::Limits {
+    let connections = config.server.http_listen_conn_limit as usize;
+    http::Limits {
+        max_connections: if connections == 0 {
+            MAX_CONNECTIONS
+        } else {
+            connections
+        },
+        read_header_timeout: config.server.http_server_read_timeout.get(),
+        graceful_shutdown_timeout: config.server.graceful_shutdown_timeout.get(),
+    }
+}
+
+/// Returns the largest message between components, in bytes.
+pub(crate) fn max_message_bytes(config: &Config) -> usize {
+    usize::try_from(config.server.grpc_server_max_recv_msg_size).unwrap_or(usize::MAX)
+}
+
+/// Returns the largest request body, in bytes.
+pub(crate) fn max_body_bytes(config: &Config) -> usize {
+    (config.limits.ingestion_body_limit_mb * MEBIBYTE) as usize
+}
+
+/// Returns the settings of membership.
+pub(crate) fn gossip(config: &Config) -> gossip::Config {
+    let memberlist = &config.memberlist;
+    let compression = if memberlist.compression_enabled {
+        Compression::Lzw
+    } else {
+        Compression::None
+    };
+    gossip::Config {
+        node_name: memberlist.node_name.clone(),
+        randomize_node_name: memberlist.randomize_node_name,
+        advertise_addr: memberlist.advertise_addr.clone(),
+        advertise_port: if memberlist.advertise_addr.is_empty() {
+            0
+        } else {
+            memberlist.advertise_port
+        },
+        join: memberlist.join_members.clone(),
+        rejoin_interval: memberlist.rejoin_interval.get(),
+        min_join_backoff: memberlist.min_join_backoff.get(),
+        max_join_backoff: memberlist.max_join_backoff.get(),
+        max_join_retries: memberlist.max_join_retries,
+        abort_if_join_fails: memberlist.abort_if_cluster_join_fails,
+        cluster_label: memberlist.cluster_label.clone(),
+        cluster_label_verification_disabled: memberlist.cluster_label_verification_disabled,
+        compression,
+        stream_timeout: memberlist.stream_timeout.get(),
+        packet_dial_timeout: memberlist.packet_dial_timeout.get(),
+        packet_write_timeout: memberlist.packet_write_timeout.get(),
+        acquire_writer_timeout: memberlist.acquire_writer_timeout.get(),
+        max_concurrent_writes: memberlist.max_concurrent_writes,
+        gossip_interval: memberlist.gossip_interval.get(),
+        gossip_nodes: memberlist.gossip_nodes as usize,
+        gossip_to_dead_nodes_time: memberlist.gossip_to_dead_nodes_time.get(),
+        push_pull_interval: memberlist.pull_push_interval.get(),
+        retransmit_factor: memberlist.retransmit_factor,
+        dead_node_reclaim_time: memberlist.dead_node_reclaim_time.get(),
+        left_ingesters_timeout: memberlist.left_ingesters_timeout.get(),
+        obsolete_entries_timeout: memberlist.obsolete_entries_timeout.get(),
+        leave_timeout: memberlist.leave_timeout.get(),
+        broadcast_timeout_on_shutdown: memberlist
+            .broadcast_timeout_for_local_updates_on_shutdown
+            .get(),
+        ..gossip::Config::default()
+    }
+}
+
+/// Returns how the ring is read.
+pub(crate) fn ring(config: &Config) -> RingConfig {
+    let ring = &config.ingester.lifecycler.ring;
+    RingConfig {
+        replication_factor: ring.replication_factor,
+        heartbeat_timeout: ring.heartbeat_timeout.get(),
+        zone_awareness: ring.zone_awareness_enabled,
+        excluded_zones: ring.excluded_zones.0.clone(),
+    }
+}
+
+/// Says why writes would fail, if they would.
+///
+/// # Errors
+///
+/// The reason, for people.
+pub(crate) fn check_quorum(ring: &Ring) -> Result<(), String> {
+    let healthy = ring.healthy(Op::WriteNoExtend, unix_seconds()).count();
+    let needed = contract::quorum(ring.config().replication_factor);
+    if healthy >= needed {
+        return Ok(());
+    }
+    Err(format!(
+        "the ring has {healthy} active ingesters and a quorum needs {needed}"
+    ))
+}
+
+/// Returns the settings of this process's entry in the ring; `http_port` is
+/// where it listens.
+///
+/// # Errors
+///
+/// Fails when the host's name or address cannot be found.
+pub(crate) fn lifecycler(config: &Config, http_port: u16) -> Result<LifecyclerConfig> {
+    let lifecycler = &config.ingester.lifecycler;
+    let id = if lifecycler.id.is_empty() {
+        hostname()?
+    } else {
+        lifecycler.id.clone()
+    };
+    let host = if lifecycler.address.is_empty() {
+        gossip::detect_address()
+            .context("no address for the ring; set -ingester.lifecycler.addr")?
+            .to_string()
+    } else {
+        lifecycler.address.clone()
+    };
+    let port = if lifecycler.port == 0 {
+        http_port
+    } else {
+        lifecycler.port
+    };
+    Ok(LifecyclerConfig {
+        zone: lifecycler.availability_zone.clone(),
+        num_tokens: lifecycler.num_tokens,
+        heartbeat_period: lifecycler.heartbeat_period.get(),
+        heartbeat_timeout: lifecycler.ring.heartbeat_timeout.get(),
+        observe_period: lifecycler.observe_period.get(),
+        join_after: lifecycler.join_after.get(),
+        min_ready_duration: lifecycler.min_ready_duration.get(),
+        final_sleep: lifecycler.final_sleep.get(),
+        unregister_on_shutdown: lifecycler.unregister_on_shutdown,
+        readiness_check_ring_health: lifecycler.readiness_check_ring_health,
+        ..LifecyclerConfig::new(id, address(&host, port))
+    })
+}
+
+fn hostname() -> Result<String> {
+    nix::unistd::gethostname()
+        .context("cannot read the host name")?
+        .into_string()
+        .ok()
+        .context("the host name is not UTF-8; set -ingester.lifecycler.ID")
+}
+
+/// Returns where this process registers.
+pub(crate) fn registration(config: &Config) -> Registration {
+    let lifecycler = &config.ingester.lifecycler;
+    Registration {
+        ring_key: lifecycler.ring.kvstore.ingester_ring_key(),
+        tokens_file: (!lifecycler.tokens_file_path.is_empty())
+            .then(|| lifecycler.tokens_file_path.clone().into()),
+    }
+}
+
+/// Returns the settings of the database.
+pub(crate) fn store(config: &Config) -> store::Options {
+    store::Options {
+        max_head_bytes: config.ingester.max_head_bytes,
+        ..store::Options::default()
+    }
+}
+
+/// Returns how many series a tenant may have.
+pub(crate) fn series_limits(config: &Config) -> SeriesLimits {
+    SeriesLimits {
+        local: config.limits.max_local_series_per_tenant,
+        global: config.limits.max_global_series_per_tenant,
+    }
+}
+
+/// Returns what pushes are accepted.
+pub(crate) fn push_limits(config: &Config) -> distributor::Limits {
+    let limits = &config.limits;
+    distributor::Limits {
+        labels: LabelLimits {
+            name_bytes: limits.max_label_name_length,
+            value_bytes: limits.max_label_value_length,
+            count: limits.max_label_names_per_series,
+        },
+        profile: pprof::Limits {
+            uncompressed_bytes: limits.max_profile_size_bytes,
+            samples: limits.max_profile_stacktrace_samples,
+            sample_labels: limits.max_profile_stacktrace_sample_labels,
+            stack_depth: limits.max_profile_stacktrace_depth,
+            symbol_bytes: limits.max_profile_symbol_value_length,
+        },
+        reject_older_than: nanos(limits.reject_older_than.get()),
+        reject_newer_than: nanos(limits.reject_newer_than.get()),
+    }
+}
+
+fn nanos(duration: std::time::Duration) -> i64 {
+    i64::try_from(duration.as_nanos()).unwrap_or(i64::MAX)
+}
+
+/// Returns how fast a tenant may push.
+pub(crate) fn rate(config: &Config) -> distributor::Rate {
+    distributor::Rate {
+        bytes_per_second: config.limits.ingestion_rate_mb * MEBIBYTE,
+        burst_bytes: config.limits.ingestion_burst_size_mb * MEBIBYTE,
+    }
+}
+
+/// Returns what queries are accepted.
+pub(crate) fn query_limits(config: &Config) -> querier::Limits {
+    let limits = &config.limits;
+    querier::Limits {
+        max_query_length: limits.max_query_length.get(),
+        max_query_lookback: limits.max_query_lookback.get(),
+        default_nodes: limits.max_flamegraph_nodes_default,
+        max_nodes: limits.max_flamegraph_nodes_max,
+    }
+}
