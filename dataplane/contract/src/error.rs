@@ -24,7 +24,7 @@ pub enum Place {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
     /// No flag has this name.
-    #[error("unknown flag -{name}{}; -help-all lists every flag", hint(&nearest.as_ref().map(|flag| format!("-{flag}"))))]
+    #[error("unknown flag -{name}; {}", flag_hint(nearest))]
     UnknownFlag {
         /// The name as given, without dashes.
         name: String,
@@ -176,6 +176,13 @@ fn after_bool(after: &Option<String>) -> String {
         .as_ref()
         .map(|flag| format!("; to give -{flag} a value write -{flag}=<bool>"))
         .unwrap_or_default()
+}
+
+fn flag_hint(nearest: &Option<String>) -> String {
+    match nearest {
+        Some(flag) => format!("did you mean -{flag}?"),
+        None => "-help-all lists every flag".to_owned(),
+    }
 }
 
 fn allowed(unless: &str) -> String {
