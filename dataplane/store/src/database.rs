@@ -1,0 +1,366 @@
+//! The database: opening, pushing, reading and closing it.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
+
+use parking_lot::RwLock;
+use profile::{Labels, ProfileType, Selector};
+use prometheus_client::registry::Registry;
+use proto::reader::v1::{MergeRequest, MergeResponse, SelectRequest, SelectResponse};
+use tracing::info;
+
+use crate::budget::Budget;
+use crate::ingest;
+use crate::metrics::{HeadMetrics, WalMetrics};
+use crate::push::{IncomingProfile, PushError, PushLimits};
+use crate::query::{self, QueryError, TenantStats, TimeRange};
+use crate::report::ReplayReport;
+use crate::tenant::Tenant;
+use crate::wal::{self, Applied, Directory, Lock, LockError, LogError, Record, ReplayError, Wal};
+
+/// How a database is run.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// A log segment is ended before it grows beyond this many bytes, unless a
+    /// single write is longer.
+    pub segment_bytes: u64,
+    /// Budget of the head, by its own estimate, in bytes. Beyond it pushes are
+    /// refused; replay is not, for what was acknowledged must be there.
+    pub max_head_bytes: u64,
+    /// Most pushes that wait for the log to take them; others wait to wait.
+    pub queue: usize,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            segment_bytes: 64 << 20,
+            max_head_bytes: 2 << 30,
+            queue: 1024,
+        }
+    }
+}
+
+/// Beyond this the 32-bit ids of the head might not suffice.
+const MAX_HEAD_BYTES: u64 = 64 << 30;
+
+/// Why a database could not be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// Another process, or another handle of this one, has the directory open.
+    #[error("{path} is locked: another process uses this directory", path = .path.display())]
+    Locked {
+        /// The lock file.
+        path: PathBuf,
+    },
+    /// The disk refused.
+    #[error(transparent)]
+    Log(LogError),
+    /// The log was written by a newer version.
+    #[error("{0}")]
+    Version(String),
+}
+
+/// Profiles of all tenants of an ingester. Clones are handles of the same
+/// database.
+#[derive(Clone, Debug)]
+pub struct Database {
+    engine: Arc<Engine>,
+}
+
+/// What the handles share.
+#[derive(Debug)]
+pub(crate) struct Engine {
+    pub(crate) wal: Wal,
+    pub(crate) budget: Arc<Budget>,
+    pub(crate) head_metrics: HeadMetrics,
+    tenants: Tenants,
+    closed: AtomicBool,
+    /// Start of the clock of active series.
+    opened: Instant,
+}
+
+#[derive(Debug, Default)]
+struct Tenants {
+    by_name: RwLock<BTreeMap<Arc<str>, Arc<Tenant>>>,
+}
+
+impl Database {
+    /// Opens the database in a directory, which is made if there is none, and
+    /// replays its log. Blocks while it does.
+    ///
+    /// # Errors
+    /// The directory is in use, cannot be read or written, or was written by a
+    /// newer version. A damaged log is no error but is in the report.
+    pub fn open(
+        directory: impl AsRef<Path>,
+        options: Options,
+        registry: &mut Registry,
+    ) -> Result<(Self, ReplayReport), StoreError> {
+        let head_metrics = HeadMetrics::register(registry);
+        let wal_metrics = WalMetrics::register(registry);
+        let directory = directory.as_ref();
+        let segments = Directory::create(directory.join("wal"))?;
+        let lock = Lock::acquire(directory)?;
+
+        let tenants = Tenants::default();
+        let budget = Budget::new(options.max_head_bytes.min(MAX_HEAD_BYTES));
+        let started = Instant::now();
+        let mut report = wal::replay(&segments, |record| {
+            tenants.apply(record, &budget, &head_metrics)
+        })?;
+        report.seconds = started.elapsed().as_secs_f64();
+        wal_metrics.replay_seconds.set(report.seconds);
+        wal_metrics
+            .corruptions
+            .inc_by(report.corruptions.len() as u64);
+        info!(
+            segments = report.segments,
+            profiles = report.profiles,
+            seconds = report.seconds,
+            corruptions = report.corruptions.len(),
+            "log replayed"
+        );
+
+        let wal = Wal::start(
+            segments,
+            options.segment_bytes,
+            options.queue,
+            lock,
+            wal_metrics,
+        )?;
+        let engine = Engine {
+            wal,
+            budget,
+            head_metrics,
+            tenants,
+            closed: AtomicBool::new(false),
+            opened: started,
+        };
+        Ok((
+            Self {
+                engine: Arc::new(engine),
+            },
+            report,
+        ))
+    }
+
+    /// Stores profiles. `Ok` means that all of them are on stable storage and
+    /// visible to reads; one that was stored before counts as stored. Dropping
+    /// the future does not undo the push.
+    ///
+    /// Must be called within a tokio runtime.
+    ///
+    /// # Errors
+    /// Lists the profiles that were not stored, and why; the others were.
+    pub async fn push(
+        &self,
+        tenant: &str,
+        profiles: Vec<IncomingProfile>,
+        limits: PushLimits,
+    ) -> Result<(), PushError> {
+        let refused = profiles.clone();
+        // A task of its own, so that a caller who goes away leaves no profile in
+        // the log that the head does not show.
+        let push = ingest::push(self.engine.clone(), tenant.to_owned(), profiles, limits);
+        match tokio::spawn(push).await {
+            Ok(result) => result,
+            Err(_) => Err(ingest::everything_refused(&refused)),
+        }
+    }
+
+    /// Lists the profile types that have profiles within a range, sorted.
+    pub fn profile_types(&self, tenant: &str, range: TimeRange) -> Vec<ProfileType> {
+        self.read(tenant, |tenant| {
+            query::profile_types(&tenant.head.read(), range)
+        })
+    }
+
+    /// Lists the names of labels of series that match any of `matchers`, or of
+    /// all if there are none, sorted. Names that are not made of letters, digits
+    /// and underscores are left out.
+    pub fn label_names(
+        &self,
+        tenant: &str,
+        matchers: &[Selector],
+        range: TimeRange,
+    ) -> Vec<String> {
+        self.read(tenant, |tenant| {
+            query::label_names(&tenant.head.read(), matchers, range)
+        })
+    }
+
+    /// Lists the values of a label over the series that match any of
+    /// `matchers`, or over all if there are none, sorted.
+    pub fn label_values(
+        &self,
+        tenant: &str,
+        name: &str,
+        matchers: &[Selector],
+        range: TimeRange,
+    ) -> Vec<String> {
+        self.read(tenant, |tenant| {
+            query::label_values(&tenant.head.read(), name, matchers, range)
+        })
+    }
+
+    /// Lists the series, one per sample type, that match any of `matchers`, or
+    /// all if there are none, sorted. A series with a label that
+    /// [`label_names`](Self::label_names) leaves out is left out itself.
+    pub fn series(&self, tenant: &str, matchers: &[Selector], range: TimeRange) -> Vec<Labels> {
+        self.read(tenant, |tenant| {
+            query::series(&tenant.head.read(), matchers, range)
+        })
+    }
+
+    /// Names the profiles that a query is about.
+    ///
+    /// # Errors
+    /// The request does not parse.
+    pub fn select(
+        &self,
+        tenant: &str,
+        request: &SelectRequest,
+    ) -> Result<SelectResponse, QueryError> {
+        query::select(self.engine.tenants.get(tenant).as_deref(), request)
+    }
+
+    /// Merges those profiles of a selection whose keys are given. A pprof comes
+    /// without time, duration and period, which only the caller knows.
+    ///
+    /// # Errors
+    /// The request does not parse.
+    pub fn merge(&self, tenant: &str, request: &MergeRequest) -> Result<MergeResponse, QueryError> {
+        query::merge(self.engine.tenants.get(tenant).as_deref(), request)
+    }
+
+    /// Tells how much a tenant has.
+    pub fn stats(&self, tenant: &str) -> TenantStats {
+        self.read(tenant, |tenant| tenant.head.read().stats())
+    }
+
+    /// Lists the tenants that have profiles, sorted.
+    pub fn tenants(&self) -> Vec<String> {
+        let tenants = self.engine.tenants.by_name.read();
+        let with_profiles = tenants
+            .iter()
+            .filter(|(_, tenant)| tenant.head.read().stats().profiles > 0);
+        with_profiles.map(|(name, _)| name.to_string()).collect()
+    }
+
+    /// Estimated size of the head in bytes.
+    pub fn head_bytes(&self) -> u64 {
+        self.engine.budget.used()
+    }
+
+    /// Refuses further pushes, finishes those under way, and releases the
+    /// directory. Reads go on.
+    pub async fn shutdown(&self) {
+        let engine = self.engine.clone();
+        engine.closed.store(true, Ordering::Release);
+        if let Err(error) = tokio::task::spawn_blocking(move || engine.wal.close()).await {
+            tracing::error!(error = %error, "log not closed");
+        }
+    }
+
+    fn read<T: Default>(&self, tenant: &str, read: impl FnOnce(&Tenant) -> T) -> T {
+        self.engine
+            .tenants
+            .get(tenant)
+            .map(|tenant| read(&tenant))
+            .unwrap_or_default()
+    }
+}
+
+impl Engine {
+    pub(crate) fn is_closed(&self) -> bool {
+        self.closed.load(Ordering::Acquire)
+    }
+
+    /// Milliseconds on the clock of active series.
+    pub(crate) fn now(&self) -> u64 {
+        u64::try_from(self.opened.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
+
+    pub(crate) fn tenant_or_new(&self, name: &str) -> Arc<Tenant> {
+        self.tenants.get_or_new(name, &self.head_metrics)
+    }
+
+    /// Counts a profile that was stored, and the series that came with it.
+    pub(crate) fn count(&self, new_series: usize) {
+        count(&self.head_metrics, &self.budget, new_series);
+    }
+}
+
+impl Tenants {
+    fn get(&self, name: &str) -> Option<Arc<Tenant>> {
+        self.by_name.read().get(name).cloned()
+    }
+
+    fn get_or_new(&self, name: &str, metrics: &HeadMetrics) -> Arc<Tenant> {
+        if let Some(tenant) = self.get(name) {
+            return tenant;
+        }
+        let mut tenants = self.by_name.write();
+        let tenant = tenants.entry(Arc::from(name)).or_default().clone();
+        metrics.tenants.set(tenants.len() as i64);
+        tenant
+    }
+
+    /// Puts a profile of the log into the head. There is room for it, whatever
+    /// the budget: it was acknowledged.
+    fn apply(
+        &self,
+        record: &Record<'_>,
+        budget: &Budget,
+        metrics: &HeadMetrics,
+    ) -> Result<Applied, profile::PprofError> {
+        let new = ingest::from_record(record)?;
+        let tenant = self.get_or_new(record.tenant, metrics);
+        let Some(added) = tenant.head.write().insert(&new) else {
+            return Ok(Applied::Duplicate);
+        };
+        let mut admission = tenant.admission.lock();
+        for series in &new.series {
+            admission.active.touch(&series.labels, 0);
+        }
+        budget.spend(added.bytes);
+        count(metrics, budget, added.series);
+        Ok(Applied::New)
+    }
+}
+
+fn count(metrics: &HeadMetrics, budget: &Budget, new_series: usize) {
+    metrics.profiles.inc();
+    metrics.series.inc_by(new_series as i64);
+    metrics
+        .bytes
+        .set(i64::try_from(budget.used()).unwrap_or(i64::MAX));
+}
+
+impl From<LogError> for StoreError {
+    fn from(error: LogError) -> Self {
+        Self::Log(error)
+    }
+}
+
+impl From<LockError> for StoreError {
+    fn from(error: LockError) -> Self {
+        match error {
+            LockError::Held(path) => Self::Locked { path },
+            LockError::Io(error) => Self::Log(error),
+        }
+    }
+}
+
+impl From<ReplayError> for StoreError {
+    fn from(error: ReplayError) -> Self {
+        match error {
+            ReplayError::Log(error) => Self::Log(error),
+            version @ ReplayError::Version { .. } => Self::Version(version.to_string()),
+        }
+    }
+}

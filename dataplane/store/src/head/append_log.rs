@@ -1,0 +1,80 @@
+//! A list that grows at its end and can be snapshot cheaply.
+
+use std::sync::Arc;
+
+/// Entries per sealed chunk: what a snapshot copies at most.
+const CHUNK: usize = 1024;
+
+/// An append-only list. Full chunks never change again and are shared with
+/// snapshots, so readers need no lock while they resolve symbols.
+#[derive(Debug)]
+pub(crate) struct AppendLog<T> {
+    sealed: Vec<Arc<[T]>>,
+    open: Vec<T>,
+}
+
+/// The list as it was at one moment.
+#[derive(Debug)]
+pub(crate) struct Snapshot<T> {
+    sealed: Vec<Arc<[T]>>,
+    open: Vec<T>,
+}
+
+impl<T> Default for AppendLog<T> {
+    fn default() -> Self {
+        Self {
+            sealed: Vec::new(),
+            open: Vec::new(),
+        }
+    }
+}
+
+impl<T: Clone> AppendLog<T> {
+    pub(crate) fn push(&mut self, entry: T) {
+        self.open.push(entry);
+        if self.open.len() == CHUNK {
+            self.sealed.push(std::mem::take(&mut self.open).into());
+        }
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.sealed.len() * CHUNK + self.open.len()
+    }
+
+    pub(crate) fn snapshot(&self) -> Snapshot<T> {
+        Snapshot {
+            sealed: self.sealed.clone(),
+            open: self.open.clone(),
+        }
+    }
+}
+
+impl<T> Snapshot<T> {
+    /// Returns the entry with an index that the list gave before the snapshot.
+    pub(crate) fn get(&self, index: u32) -> Option<&T> {
+        let index = index as usize;
+        match self.sealed.get(index / CHUNK) {
+            Some(chunk) => chunk.get(index % CHUNK),
+            None => self.open.get(index - self.sealed.len() * CHUNK),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn snapshots_do_not_see_later_entries() {
+        let mut log = AppendLog::default();
+        for i in 0..3 * CHUNK + 5 {
+            assert_eq!(log.len(), i);
+            let snapshot = (i % 500 == 0).then(|| log.snapshot());
+            log.push(i);
+            if let Some(snapshot) = snapshot {
+                assert_eq!(snapshot.get(i as u32), None);
+                assert!((0..i).all(|k| snapshot.get(k as u32) == Some(&k)));
+            }
+        }
+    }
+}
