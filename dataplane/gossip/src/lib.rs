@@ -1,1 +1,29 @@
-//! Placeholder.
+//! Gossip: finds the other nodes and keeps a replicated key-value store.
+//!
+//! [`Gossip`] drives the membership machine of `memberlist` over dskit's TCP
+//! transport and joins the seeds it is given; [`Kv`] is the store that it
+//! replicates, in which components keep their rings. Both interoperate with
+//! Go peers of Grafana's dskit. `docs/wire` describes the bytes.
+//!
+//! Only the edges do I/O: [`kv::Store`] is pure, and so is the machine.
+
+#![warn(missing_docs)]
+
+pub mod kv;
+
+mod advertise;
+mod config;
+mod discovery;
+mod driver;
+mod error;
+mod gossip;
+mod join;
+mod member;
+mod metrics;
+mod transport;
+
+pub use config::{Compression, Config};
+pub use error::GossipError;
+pub use gossip::Gossip;
+pub use kv::{CasError, EntryStatus, Kv};
+pub use member::{Member, MemberState};

@@ -1,0 +1,209 @@
+//! Settings of one gossip node.
+
+use std::fmt;
+use std::str::FromStr;
+use std::time::Duration;
+
+use crate::GossipError;
+
+/// How a node gossips. The defaults are those of dskit's `-memberlist.*` flags.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Base of the node's name; empty takes the hostname.
+    pub node_name: String,
+    /// Appends `-` and 8 hex digits to the name, so that a restarted process
+    /// is a new member: peers refuse a dead name that moved to a new address.
+    pub randomize_node_name: bool,
+    /// IP address that peers dial; empty takes the bound address, or the
+    /// host's first private address when bound to all of them.
+    pub advertise_addr: String,
+    /// Port that peers dial; 0 takes the listener's port.
+    pub advertise_port: u16,
+    /// Seeds: `host[:port]`, `ip[:port]`, `dns+host:port`, `dnssrv+name`,
+    /// `dnssrvnoa+name`.
+    pub join: Vec<String>,
+    /// Seeds of the periodic rejoin; empty takes [`Self::join`].
+    pub rejoin_seeds: Vec<String>,
+    /// Period of rejoining; zero never rejoins.
+    pub rejoin_interval: Duration,
+    /// Port of seeds that name none.
+    pub default_port: u16,
+    /// First pause between rounds of the full join.
+    pub min_join_backoff: Duration,
+    /// Longest pause between rounds of the full join.
+    pub max_join_backoff: Duration,
+    /// Rounds of the full join.
+    pub max_join_retries: u32,
+    /// Fails the start when too few seeds answer the fast join.
+    pub abort_if_fast_join_fails: bool,
+    /// How many seeds must answer the fast join.
+    pub abort_if_fast_join_fails_min_nodes: usize,
+    /// Reports a failure when the full join gives up.
+    pub abort_if_join_fails: bool,
+    /// Label that keeps clusters sharing a network apart; at most 255 bytes.
+    pub cluster_label: String,
+    /// Accepts peers with any label, while a label is being rolled out.
+    pub cluster_label_verification_disabled: bool,
+    /// Compression of outgoing messages; all kinds are accepted.
+    pub compression: Compression,
+    /// Time to dial, to read and to write a stream, each.
+    pub stream_timeout: Duration,
+    /// Time to dial for a packet.
+    pub packet_dial_timeout: Duration,
+    /// Time to write a packet.
+    pub packet_write_timeout: Duration,
+    /// How many packets are written at once; 0 counts as 1.
+    pub max_concurrent_writes: usize,
+    /// How long a packet waits for a writer before it is dropped.
+    pub acquire_writer_timeout: Duration,
+    /// Period of gossip.
+    pub gossip_interval: Duration,
+    /// How many nodes one round of gossip reaches.
+    pub gossip_nodes: usize,
+    /// How long dead nodes are still told, so that they can refute.
+    pub gossip_to_dead_nodes_time: Duration,
+    /// Period of full state exchanges with one random node; zero never does.
+    pub push_pull_interval: Duration,
+    /// A message is sent this many times ceil(log10(members + 1)).
+    pub retransmit_factor: u32,
+    /// When the name of a dead node may move to a new address; zero never.
+    pub dead_node_reclaim_time: Duration,
+    /// Period of probes.
+    pub probe_interval: Duration,
+    /// How long a probe waits before it asks others.
+    pub probe_timeout: Duration,
+    /// Packets that may wait for processing; more are dropped.
+    pub received_messages_queue_size: usize,
+    /// How long instances that left stay as tombstones.
+    pub left_ingesters_timeout: Duration,
+    /// How long deleted keys stay in memory.
+    pub obsolete_entries_timeout: Duration,
+    /// How long the farewell to the cluster may take.
+    pub leave_timeout: Duration,
+    /// How long a stopping node may still send its own updates; zero waits
+    /// for ever.
+    pub broadcast_timeout_on_shutdown: Duration,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            node_name: String::new(),
+            randomize_node_name: true,
+            advertise_addr: String::new(),
+            advertise_port: 0,
+            join: Vec::new(),
+            rejoin_seeds: Vec::new(),
+            rejoin_interval: Duration::ZERO,
+            default_port: 7946,
+            min_join_backoff: Duration::from_secs(1),
+            max_join_backoff: Duration::from_secs(60),
+            max_join_retries: 10,
+            abort_if_fast_join_fails: false,
+            abort_if_fast_join_fails_min_nodes: 1,
+            abort_if_join_fails: false,
+            cluster_label: String::new(),
+            cluster_label_verification_disabled: false,
+            compression: Compression::Lzw,
+            stream_timeout: Duration::from_secs(2),
+            packet_dial_timeout: Duration::from_secs(2),
+            packet_write_timeout: Duration::from_secs(5),
+            max_concurrent_writes: 3,
+            acquire_writer_timeout: Duration::from_millis(250),
+            gossip_interval: Duration::from_millis(200),
+            gossip_nodes: 3,
+            gossip_to_dead_nodes_time: Duration::from_secs(30),
+            push_pull_interval: Duration::from_secs(30),
+            retransmit_factor: 4,
+            dead_node_reclaim_time: Duration::ZERO,
+            probe_interval: Duration::from_secs(5),
+            probe_timeout: Duration::from_secs(2),
+            received_messages_queue_size: 1024,
+            left_ingesters_timeout: Duration::from_secs(5 * 60),
+            obsolete_entries_timeout: Duration::from_secs(30),
+            leave_timeout: Duration::from_secs(20),
+            broadcast_timeout_on_shutdown: Duration::from_secs(10),
+        }
+    }
+}
+
+impl Config {
+    /// Checks the settings that have no meaning outside a range.
+    ///
+    /// # Errors
+    ///
+    /// Names the first bad setting.
+    pub fn validate(&self) -> Result<(), GossipError> {
+        let positive = [
+            ("gossip-interval", self.gossip_interval),
+            ("probe-interval", self.probe_interval),
+            ("probe-timeout", self.probe_timeout),
+            ("stream-timeout", self.stream_timeout),
+            ("packet-dial-timeout", self.packet_dial_timeout),
+            ("packet-write-timeout", self.packet_write_timeout),
+        ];
+        if let Some((setting, _)) = positive.iter().find(|(_, value)| value.is_zero()) {
+            return Err(GossipError::invalid(setting, "must be greater than zero"));
+        }
+        if self.cluster_label.len() > 255 {
+            return Err(GossipError::invalid(
+                "cluster-label",
+                "must not exceed 255 bytes",
+            ));
+        }
+        if self.received_messages_queue_size == 0 {
+            return Err(GossipError::invalid(
+                "received-messages-queue-size",
+                "must be greater than zero",
+            ));
+        }
+        Ok(())
+    }
+
+    /// Returns the seeds of the periodic rejoin.
+    pub(crate) fn rejoin_seeds(&self) -> &[String] {
+        if self.rejoin_seeds.is_empty() {
+            &self.join
+        } else {
+            &self.rejoin_seeds
+        }
+    }
+}
+
+/// Compression of outgoing messages.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Compression {
+    /// Sends everything as it is.
+    None,
+    /// LZW, which every memberlist version reads.
+    #[default]
+    Lzw,
+    /// Snappy, which only Grafana's fork of memberlist reads.
+    Snappy,
+}
+
+impl fmt::Display for Compression {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::None => "none",
+            Self::Lzw => "lzw",
+            Self::Snappy => "snappy",
+        })
+    }
+}
+
+impl FromStr for Compression {
+    type Err = GossipError;
+
+    fn from_str(text: &str) -> Result<Self, GossipError> {
+        match text {
+            "none" => Ok(Self::None),
+            "lzw" => Ok(Self::Lzw),
+            "snappy" => Ok(Self::Snappy),
+            _ => Err(GossipError::invalid(
+                "compression-algorithm",
+                "must be lzw, snappy or none",
+            )),
+        }
+    }
+}

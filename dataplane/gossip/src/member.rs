@@ -1,0 +1,90 @@
+//! Members of the cluster, for people.
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::time::SystemTime;
+
+use memberlist::{Node, NodeState, Timestamp};
+use tokio::time::Instant;
+
+/// A node of the cluster, as this node knows it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Member {
+    /// Unique name.
+    pub name: String,
+    /// Address of its gossip.
+    pub addr: SocketAddr,
+    /// What is believed about it.
+    pub state: MemberState,
+    /// Counts how often it had to speak for itself.
+    pub incarnation: u32,
+    /// When it got into this state, by this node's clock.
+    pub since: SystemTime,
+}
+
+/// What is believed about a member.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MemberState {
+    /// It answers.
+    Alive,
+    /// It did not answer somebody; it can still object.
+    Suspect,
+    /// It did not object in time.
+    Dead,
+    /// It said goodbye.
+    Left,
+}
+
+impl fmt::Display for MemberState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Alive => "alive",
+            Self::Suspect => "suspect",
+            Self::Dead => "dead",
+            Self::Left => "left",
+        })
+    }
+}
+
+impl Member {
+    pub(crate) fn new(node: &Node, clock: &Clock) -> Self {
+        Self {
+            name: node.name.as_ref().to_owned(),
+            addr: node.address.socket_addr(),
+            state: match node.state {
+                NodeState::Alive => MemberState::Alive,
+                NodeState::Suspect => MemberState::Suspect,
+                NodeState::Dead => MemberState::Dead,
+                NodeState::Left => MemberState::Left,
+            },
+            incarnation: node.incarnation,
+            since: clock.wall_start + node.state_change.as_duration(),
+        }
+    }
+
+    /// Returns whether the member counts: alive or merely suspected.
+    pub fn is_present(&self) -> bool {
+        matches!(self.state, MemberState::Alive | MemberState::Suspect)
+    }
+}
+
+/// The epoch of the membership machine, on both clocks.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Clock {
+    pub(crate) start: Instant,
+    pub(crate) wall_start: SystemTime,
+}
+
+impl Clock {
+    pub(crate) fn start() -> Self {
+        Self {
+            start: Instant::now(),
+            wall_start: SystemTime::now(),
+        }
+    }
+
+    /// Returns the machine's time.
+    pub(crate) fn now(&self) -> Timestamp {
+        Timestamp::from_duration(self.start.elapsed())
+    }
+}
