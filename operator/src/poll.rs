@@ -1,0 +1,260 @@
+//! Asks the pods of every cluster for their view of the ring, and wakes the
+//! controller when it changes.
+
+use std::collections::{BTreeMap, HashMap};
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use contract::report::RingReport;
+use crds::{PyroscopeCluster, RingStatus};
+use futures::channel::mpsc;
+use futures::{StreamExt, stream};
+use k8s_openapi::api::core::v1::Pod;
+use kube::ResourceExt;
+use kube::runtime::reflector::ObjectRef;
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use tokio_util::sync::CancellationToken;
+
+use crate::metrics::Metrics;
+use crate::observe::Caches;
+use crate::render::Component;
+use crate::ring::{self, View};
+
+const INTERVAL: Duration = Duration::from_secs(2);
+const TIMEOUT: Duration = Duration::from_secs(3);
+/// Pods of one cluster that are asked in a round.
+const ASKED: usize = 32;
+/// Requests of one cluster at a time.
+const CONCURRENCY: usize = 8;
+/// Largest answer: a thousand members with some hundred tokens each.
+const ANSWER_BYTES: usize = 16 << 20;
+/// Rounds that a pod may miss before its last answer is forgotten. A busy node
+/// must not make the status flicker.
+const MISSES: u32 = 5;
+
+/// What the pods of one cluster said last.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct Seen {
+    pub(crate) ring: Option<RingStatus>,
+    pub(crate) version: Option<String>,
+}
+
+/// What the pods of each cluster said last, by the cluster's UID.
+pub(crate) type Board = Arc<parking_lot::RwLock<HashMap<String, Seen>>>;
+
+/// Asks pods round by round.
+pub(crate) struct Poller {
+    pub(crate) caches: Caches,
+    pub(crate) board: Board,
+    pub(crate) metrics: Metrics,
+    pub(crate) wake: mpsc::Sender<ObjectRef<PyroscopeCluster>>,
+    http: reqwest::Client,
+    memory: HashMap<String, BTreeMap<String, Answer>>,
+}
+
+/// The last answer of a pod, and the rounds that it has missed since.
+#[derive(Clone, Debug, Default)]
+struct Answer {
+    report: Option<RingReport>,
+    version: Option<String>,
+    misses: u32,
+}
+
+impl Poller {
+    /// Returns a poller that has asked nobody yet.
+    ///
+    /// # Errors
+    ///
+    /// Fails when the HTTP client cannot be built.
+    pub(crate) fn new(
+        caches: Caches,
+        board: Board,
+        metrics: Metrics,
+        wake: mpsc::Sender<ObjectRef<PyroscopeCluster>>,
+    ) -> Result<Self, reqwest::Error> {
+        let http = reqwest::Client::builder()
+            .timeout(TIMEOUT)
+            .no_proxy()
+            .redirect(reqwest::redirect::Policy::none())
+            .build()?;
+        Ok(Self {
+            caches,
+            board,
+            metrics,
+            wake,
+            http,
+            memory: HashMap::new(),
+        })
+    }
+
+    /// Runs until `stop` is cancelled.
+    pub(crate) async fn run(mut self, stop: CancellationToken) {
+        let mut ticks = tokio::time::interval(INTERVAL);
+        ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                () = stop.cancelled() => return,
+                _ = ticks.tick() => {}
+            }
+            tokio::select! {
+                () = stop.cancelled() => return,
+                () = self.round() => {}
+            }
+        }
+    }
+
+    async fn round(&mut self) {
+        let clusters = self.caches.clusters.state();
+        let uids: Vec<_> = clusters.iter().filter_map(|it| it.uid()).collect();
+        self.memory.retain(|uid, _| uids.contains(uid));
+        self.board.write().retain(|uid, _| uids.contains(uid));
+        for cluster in clusters {
+            if cluster.metadata.deletion_timestamp.is_none() {
+                self.ask(&cluster).await;
+            }
+        }
+    }
+
+    async fn ask(&mut self, cluster: &PyroscopeCluster) {
+        let Some(uid) = cluster.uid() else { return };
+        let mut pods = self.reachable(cluster);
+        pods.sort();
+        pods.truncate(ASKED);
+        let known = self.memory.remove(&uid).unwrap_or_default();
+        let answers: BTreeMap<String, Answer> = stream::iter(pods)
+            .map(|(pod, address)| {
+                let last = known.get(&pod).cloned().unwrap_or_default();
+                let this = &*self;
+                async move { (pod, this.answer(address, last).await) }
+            })
+            .buffer_unordered(CONCURRENCY)
+            .collect()
+            .await;
+        let seen = seen(&answers, cluster);
+        self.memory.insert(uid.clone(), answers);
+        let changed = self.board.read().get(&uid) != Some(&seen);
+        if changed {
+            self.board.write().insert(uid, seen);
+            // A full queue wakes the controller already, and it reads the board.
+            let _ = self.wake.try_send(ObjectRef::from_obj(cluster));
+        }
+    }
+
+    /// Returns the names and addresses of the pods that may answer.
+    fn reachable(&self, cluster: &PyroscopeCluster) -> Vec<(String, IpAddr)> {
+        let pods = self.caches.pods_of(cluster);
+        pods.iter()
+            .filter(|pod| pod.metadata.deletion_timestamp.is_none())
+            .filter_map(|pod| Some((pod.name_any(), running_at(pod)?)))
+            .collect()
+    }
+
+    async fn answer(&self, address: IpAddr, last: Answer) -> Answer {
+        let report = self.get::<RingReport>(address, "/ring").await;
+        self.metrics.polled(report.is_some());
+        match report {
+            Some(report) => Answer {
+                report: Some(report),
+                version: self.version(address).await.or(last.version),
+                misses: 0,
+            },
+            None if last.misses < MISSES => Answer {
+                misses: last.misses + 1,
+                ..last
+            },
+            None => Answer::default(),
+        }
+    }
+
+    async fn version(&self, address: IpAddr) -> Option<String> {
+        let info = self
+            .get::<BuildInfo>(address, "/api/v1/status/buildinfo")
+            .await?;
+        Some(info.data.version)
+    }
+
+    async fn get<T: DeserializeOwned>(&self, address: IpAddr, path: &str) -> Option<T> {
+        let host = std::net::SocketAddr::new(address, contract::ports::HTTP);
+        let request = self
+            .http
+            .get(format!("http://{host}{path}"))
+            .header("accept", "application/json");
+        match fetch(request).await {
+            Ok(body) => serde_json::from_slice(&body)
+                .inspect_err(|error| tracing::debug!(%host, path, %error, "answer not understood"))
+                .ok(),
+            Err(error) => {
+                tracing::debug!(%host, path, %error, "pod does not answer");
+                None
+            }
+        }
+    }
+}
+
+/// The part of `/api/v1/status/buildinfo` that is shown.
+#[derive(Deserialize)]
+struct BuildInfo {
+    data: BuildData,
+}
+
+#[derive(Deserialize)]
+struct BuildData {
+    version: String,
+}
+
+#[derive(Debug, thiserror::Error)]
+enum FetchError {
+    #[error(transparent)]
+    Http(#[from] reqwest::Error),
+    #[error("answer is larger than {ANSWER_BYTES} bytes")]
+    TooLarge,
+}
+
+async fn fetch(request: reqwest::RequestBuilder) -> Result<Vec<u8>, FetchError> {
+    let mut response = request.send().await?.error_for_status()?;
+    let mut body = Vec::new();
+    while let Some(chunk) = response.chunk().await? {
+        if body.len() + chunk.len() > ANSWER_BYTES {
+            return Err(FetchError::TooLarge);
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(body)
+}
+
+fn seen(answers: &BTreeMap<String, Answer>, cluster: &PyroscopeCluster) -> Seen {
+    let views: Vec<View> = answers
+        .iter()
+        .map(|(pod, answer)| View {
+            pod: pod.clone(),
+            report: answer.report.clone(),
+        })
+        .collect();
+    let in_ring = Component::in_ring(cluster.spec.mode);
+    Seen {
+        ring: ring::summarize(&views, in_ring.replicas(cluster)),
+        version: versions(answers),
+    }
+}
+
+/// Returns the version of the pods, or all of them during an update.
+fn versions(answers: &BTreeMap<String, Answer>) -> Option<String> {
+    let mut versions: Vec<_> = answers
+        .values()
+        .filter_map(|answer| answer.version.as_deref())
+        .filter(|version| !version.is_empty())
+        .collect();
+    versions.sort_unstable();
+    versions.dedup();
+    (!versions.is_empty()).then(|| versions.join(","))
+}
+
+fn running_at(pod: &Pod) -> Option<IpAddr> {
+    let status = pod.status.as_ref()?;
+    let running = status.phase.as_deref() == Some("Running");
+    running
+        .then(|| status.pod_ip.as_ref()?.parse().ok())
+        .flatten()
+}
