@@ -13,6 +13,8 @@ pub use normalise::normalise;
 pub use split::split_by_sample_labels;
 pub use validate::validate;
 
+use proto::google::v1::Sample;
+
 use crate::stack::Symbols;
 use crate::{CallSite, Profile};
 
@@ -45,20 +47,19 @@ impl Default for Limits {
 
 /// Returns the sum of one column over the stacks below a call site.
 pub fn total(profile: &Profile, column: usize, call_site: &CallSite) -> i64 {
+    let values = |sample: &Sample| sample.value.get(column).copied().unwrap_or_default();
+    if call_site.is_empty() {
+        let values = profile.sample.iter().map(values);
+        return values.fold(0, i64::saturating_add);
+    }
     let symbols = Symbols::new(profile);
     let mut frames = Vec::new();
     let mut sum = 0_i64;
     for sample in &profile.sample {
-        let Some(value) = sample.value.get(column) else {
-            continue;
-        };
-        if !call_site.is_empty() {
-            symbols.frames(sample, &mut frames);
-            if !symbols.is_under(&frames, call_site) {
-                continue;
-            }
+        symbols.frames(sample, &mut frames);
+        if symbols.is_under(&frames, call_site) {
+            sum = sum.saturating_add(values(sample));
         }
-        sum = sum.saturating_add(*value);
     }
     sum
 }

@@ -40,9 +40,9 @@ fn absolute(text: &str) -> Option<i64> {
     let number: i64 = text.parse().ok()?;
     // Each bound is the year 5138 in its unit and before 1974 in the next.
     Some(match number {
-        ..100_000_000_000 => number * 1000,
-        ..100_000_000_000_000 => number,
-        ..100_000_000_000_000_000 => number / 1000,
+        0..100_000_000_000 => number * 1000,
+        100_000_000_000..100_000_000_000_000 => number,
+        100_000_000_000_000..100_000_000_000_000_000 => number / 1000,
         _ => number / 1_000_000,
     })
 }

@@ -185,13 +185,13 @@ fn prune(profile: &mut Profile, functions: &Ids) {
     let mut used_mappings = Renumber::new(profile.mapping.len());
     for location in &profile.location {
         for line in &location.line {
-            functions
-                .position(line.function_id)
-                .map(|at| used_functions.mark(at));
+            if let Some(at) = functions.position(line.function_id) {
+                used_functions.mark(at);
+            }
         }
-        mappings
-            .position(location.mapping_id)
-            .map(|at| used_mappings.mark(at));
+        if let Some(at) = mappings.position(location.mapping_id) {
+            used_mappings.mark(at);
+        }
     }
     used_functions.number();
     used_mappings.number();

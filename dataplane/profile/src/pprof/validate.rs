@@ -34,7 +34,7 @@ pub fn validate(profile: &Profile, limits: &Limits) -> Result<(), PprofError> {
     let strings = Strings(&profile.string_table);
     header(profile, strings)?;
     for column in &profile.sample_type {
-        sample_type_name(&strings.get("sample type", column.r#type)?)?;
+        sample_type_name(strings.get("sample type", column.r#type)?)?;
     }
     for each in &profile.sample {
         sample(each, profile.sample_type.len(), limits, strings)?;
