@@ -4,6 +4,7 @@ use weezl::{BitOrder, LzwStatus};
 
 use crate::config::Compression;
 use crate::error::WireError;
+use crate::lzw;
 use crate::message::kind;
 use crate::msgpack::{Reader, Writer};
 
@@ -23,7 +24,7 @@ pub(crate) fn shrink(algorithm: Compression, message: &[u8]) -> Option<Vec<u8>> 
 /// Compresses `message` with its wrapper, whatever it costs.
 pub(crate) fn wrap(algorithm: Compression, message: &[u8]) -> Option<Vec<u8>> {
     let (number, compressed) = match algorithm {
-        Compression::Lzw => (LZW, lzw_encode(message)?),
+        Compression::Lzw => (LZW, lzw::encode(message)),
         Compression::Snappy => (
             SNAPPY,
             snap::raw::Encoder::new().compress_vec(message).ok()?,
@@ -54,12 +55,6 @@ pub(crate) fn unwrap(body: &mut Reader<'_>, limit: usize) -> Result<Vec<u8>, Wir
         SNAPPY => snappy_decode(compressed, limit),
         algorithm => Err(WireError::UnknownCompression { algorithm }),
     }
-}
-
-fn lzw_encode(message: &[u8]) -> Option<Vec<u8>> {
-    weezl::encode::Encoder::new(BitOrder::Lsb, LITERAL)
-        .encode(message)
-        .ok()
 }
 
 fn lzw_decode(mut compressed: &[u8], limit: usize) -> Result<Vec<u8>, WireError> {
@@ -107,5 +102,51 @@ fn too_large(size: usize, limit: usize) -> WireError {
         what: "decompressed message",
         size: size as u64,
         limit: limit as u64,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::msgpack::vectors;
+
+    #[test]
+    fn what_go_compressed_is_read_and_lzw_is_written_the_same() {
+        let vectors = vectors("compress/");
+        assert_eq!(vectors.len(), 8);
+        for vector in vectors {
+            let plain = vector.plaintext();
+            let read = unwrap(&mut Reader::new(&vector.bytes[1..]), plain.len());
+            assert!(read.as_ref() == Ok(&plain), "{}", vector.name);
+            if vector.name.starts_with("compress/lzw") {
+                let written = wrap(Compression::Lzw, &plain);
+                assert!(written == Some(vector.bytes), "{}", vector.name);
+            }
+        }
+    }
+
+    #[test]
+    fn output_is_capped_before_it_is_allocated() {
+        for algorithm in [Compression::Lzw, Compression::Snappy] {
+            let bomb = wrap(algorithm, &vec![0; 1 << 20]).expect("zeros compress");
+            let read = unwrap(&mut Reader::new(&bomb[1..]), 1000);
+            assert!(
+                matches!(read, Err(WireError::TooLarge { limit: 1000, .. })),
+                "{read:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn snappy_that_announces_more_than_it_can_hold_is_refused() {
+        let announces_16_mib = [0x80, 0x80, 0x80, 0x08, 0x00];
+        let read = snappy_decode(&announces_16_mib, 1 << 30);
+        assert!(matches!(read, Err(WireError::TooLarge { .. })), "{read:?}");
+    }
+
+    #[test]
+    fn what_does_not_become_smaller_stays_plain() {
+        assert_eq!(shrink(Compression::Lzw, b"short"), None);
+        assert!(shrink(Compression::Lzw, &[7; 500]).is_some());
     }
 }

@@ -11,15 +11,6 @@ pub(crate) struct LabelPolicy {
 }
 
 impl LabelPolicy {
-    /// Returns the header to put before outgoing bytes; empty without a label.
-    pub(crate) fn header(&self) -> Vec<u8> {
-        if self.label.is_empty() {
-            return Vec::new();
-        }
-        let len = u8::try_from(self.label.len()).expect("config allows labels of up to 255 bytes");
-        [&[kind::HAS_LABEL, len], self.label.as_bytes()].concat()
-    }
-
     /// Removes the header from `bytes` and checks the label in it.
     pub(crate) fn strip<'a>(&self, bytes: &'a [u8]) -> Result<&'a [u8], WireError> {
         let (label, rest) = split(bytes)?;
@@ -33,8 +24,20 @@ impl LabelPolicy {
     }
 }
 
-/// Splits the label off; it is empty if there is no header.
-fn split(bytes: &[u8]) -> Result<(&[u8], &[u8]), WireError> {
+/// Returns the header to put before outgoing bytes; empty without a label.
+pub(crate) fn header(label: &str) -> Vec<u8> {
+    if label.is_empty() {
+        return Vec::new();
+    }
+    let len = u8::try_from(label.len()).expect("config allows labels of up to 255 bytes");
+    [&[kind::HAS_LABEL, len], label.as_bytes()].concat()
+}
+
+/// Splits the label off packets and streams; it is empty if there is no header.
+///
+/// # Errors
+/// If the header is cut short or announces an empty label.
+pub fn split(bytes: &[u8]) -> Result<(&[u8], &[u8]), WireError> {
     let Some(header) = bytes.strip_prefix(&[kind::HAS_LABEL]) else {
         return Ok((&[], bytes));
     };

@@ -16,6 +16,7 @@ mod config;
 mod error;
 pub mod frame;
 mod label;
+mod lzw;
 mod machine;
 mod message;
 mod msgpack;

@@ -329,12 +329,7 @@ impl Machine {
     }
 
     fn emit_packet(&mut self, to: SocketAddr, with_crc: bool, body: Vec<u8>) {
-        let payload = packet::encode(
-            &self.label.header(),
-            self.config.compression,
-            with_crc,
-            body,
-        );
+        let payload = packet::encode(&self.config.label, self.config.compression, with_crc, body);
         self.outputs.push_back(Output::Packet { to, payload });
     }
 }

@@ -286,3 +286,140 @@ impl<'a> Reader<'a> {
         }
     }
 }
+
+/// An encoding produced by go-msgpack.
+#[cfg(test)]
+pub(crate) struct Vector {
+    pub(crate) name: String,
+    pub(crate) fields: String,
+    pub(crate) bytes: Vec<u8>,
+}
+
+#[cfg(test)]
+impl Vector {
+    pub(crate) fn suffix(&self) -> &str {
+        self.name.rsplit(['/', '-']).next().unwrap_or_default()
+    }
+
+    pub(crate) fn plaintext(&self) -> Vec<u8> {
+        unhex(self.fields.trim_start_matches("plaintext hex").trim())
+    }
+}
+
+/// Returns the vectors whose names start with `prefix`.
+#[cfg(test)]
+pub(crate) fn vectors(prefix: &str) -> Vec<Vector> {
+    let json = include_str!("../tests/vectors/msgpack-vectors.json");
+    let all: Vec<serde_json::Value> = serde_json::from_str(json).expect("vectors are json");
+    let text = |value: &serde_json::Value, key: &str| value[key].as_str().expect(key).to_owned();
+    all.iter()
+        .map(|vector| Vector {
+            name: text(vector, "Name"),
+            fields: text(vector, "Fields"),
+            bytes: unhex(&text(vector, "Hex")),
+        })
+        .filter(|vector| vector.name.starts_with(prefix))
+        .collect()
+}
+
+#[cfg(test)]
+fn unhex(hex: &str) -> Vec<u8> {
+    hex.as_bytes()
+        .chunks(2)
+        .map(|digits| {
+            u8::from_str_radix(std::str::from_utf8(digits).expect("ascii"), 16).expect("hex")
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::message::Message;
+    use bytes::Bytes;
+
+    #[test]
+    fn messages_are_read_and_written_as_in_go() {
+        let mut checked = 0;
+        for vector in ["alive/", "ack/", "ping/"].into_iter().flat_map(vectors) {
+            let message = Message::decode(&Bytes::from(vector.bytes.clone()))
+                .unwrap_or_else(|error| panic!("{}: {error}", vector.name));
+            assert_eq!(message.encode(), vector.bytes, "{}", vector.name);
+            checked += 1;
+        }
+        assert_eq!(checked, 28);
+    }
+
+    #[test]
+    fn every_integer_and_string_encoding_is_read() {
+        for bytes in [
+            &[0x07][..],
+            &[0xCC, 7],
+            &[0xCD, 0, 7],
+            &[0xCE, 0, 0, 0, 7],
+            &[0xCF, 0, 0, 0, 0, 0, 0, 0, 7],
+            &[0xD0, 7],
+            &[0xD1, 0, 7],
+            &[0xD2, 0, 0, 0, 7],
+            &[0xD3, 0, 0, 0, 0, 0, 0, 0, 7],
+        ] {
+            assert_eq!(Reader::new(bytes).uint::<u32>(), Ok(7), "{bytes:x?}");
+        }
+        assert!(
+            Reader::new(&[0xFF]).uint::<u32>().is_err(),
+            "-1 is not unsigned"
+        );
+        assert!(
+            Reader::new(&[0xCE, 0, 1, 0, 0]).uint::<u16>().is_err(),
+            "65536 is no port"
+        );
+        for bytes in [
+            &b"\xA2hi"[..],
+            b"\xD9\x02hi",
+            b"\xDA\x00\x02hi",
+            b"\xDB\x00\x00\x00\x02hi",
+            b"\xC4\x02hi",
+            b"\xC5\x00\x02hi",
+            b"\xC6\x00\x00\x00\x02hi",
+        ] {
+            assert_eq!(Reader::new(bytes).text().as_deref(), Ok("hi"), "{bytes:x?}");
+        }
+    }
+
+    #[test]
+    fn unknown_fields_of_every_type_are_skipped() {
+        let values: &[&[u8]] = &[
+            b"\xC0",
+            b"\xC2",
+            b"\xE0",
+            b"\xCA\x00\x00\x00\x00",
+            b"\xCB\x00\x00\x00\x00\x00\x00\x00\x00",
+            b"\x92\x01\x81\xA1k\x02",
+            b"\xDC\x00\x01\x01",
+            b"\xDD\x00\x00\x00\x01\x01",
+            b"\xDE\x00\x01\x01\x02",
+            b"\xDF\x00\x00\x00\x01\x01\x02",
+            b"\xD4\x01\x00",
+            b"\xD8\x01\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00",
+            b"\xC7\x01\x05\x00",
+        ];
+        for value in values {
+            let message = [&b"\x0B\x82\xA1?"[..], value, b"\xA5SeqNo\x07"].concat();
+            assert_eq!(
+                Message::decode(&Bytes::from(message)),
+                Ok(Message::Nack(7)),
+                "{value:x?}"
+            );
+        }
+    }
+
+    #[test]
+    fn hostile_nesting_and_announced_sizes_cost_nothing() {
+        let nested = [&b"\x0B\x81\xA1?"[..], &[0x91; 100_000]].concat();
+        let many = [&b"\x0B\x81\xA1?\xDD\xFF\xFF\xFF\xFF"[..], &[0xC0; 100_000]].concat();
+        let long = b"\x0B\x81\xA1?\xDB\xFF\xFF\xFF\xFFshort".to_vec();
+        for message in [nested, many, long, b"\x0B\xDF\xFF\xFF\xFF\xFF".to_vec()] {
+            assert!(Message::decode(&Bytes::from(message)).is_err());
+        }
+    }
+}

@@ -5,8 +5,11 @@ use bytes::Bytes;
 use crate::compress;
 use crate::config::Compression;
 use crate::error::WireError;
+use crate::label;
 use crate::message::{Message, kind};
 use crate::msgpack::Reader;
+
+pub use crate::label::split as split_label;
 
 /// Most bytes in a packet, as received and after decompression.
 pub const MAX_PACKET: usize = 21 * 1024 * 1024;
@@ -57,16 +60,18 @@ impl Decoder {
             }
             packet => packet,
         };
-        self.message(&Bytes::copy_from_slice(content), 0)
-            .map_err(|error| match error {
-                // An encrypted packet starts with a version, 0 or 1, which is also the type of a ping.
-                WireError::Malformed { .. } | WireError::Truncated { .. }
-                    if looks_encrypted(packet) =>
-                {
-                    WireError::Encrypted
-                }
-                error => error,
-            })
+        let encrypted = looks_encrypted(packet);
+        if encrypted && !matches!(packet[1], 0x81..=0x8F | 0xDE | 0xDF) {
+            return Err(WireError::Encrypted);
+        }
+        let message = self.message(&Bytes::copy_from_slice(content), 0);
+        message.map_err(|error| {
+            if encrypted {
+                WireError::Encrypted
+            } else {
+                error
+            }
+        })
     }
 
     fn message(&mut self, bytes: &Bytes, depth: usize) -> Result<(), WireError> {
@@ -111,13 +116,15 @@ impl Decoder {
     }
 }
 
-/// Tells whether bytes that are no valid ping may be ciphertext: version, nonce of 12 and tag of 16 bytes.
+/// Tells whether a packet may be ciphertext: a version of 0 or 1, a nonce of 12 bytes and a tag of 16.
+///
+/// Pings start with the same bytes; what decides is whether they go on with a map and can be read.
 fn looks_encrypted(packet: &[u8]) -> bool {
     matches!(packet.first(), Some(0 | 1)) && packet.len() >= 1 + 12 + 16
 }
 
 /// Combines messages into the fewest packet bodies: compounds of up to 255 parts; what is too long for a compound, or alone, stays bare.
-pub(crate) fn assemble<T: AsRef<[u8]>>(messages: &[T]) -> Vec<Vec<u8>> {
+pub fn assemble<T: AsRef<[u8]>>(messages: &[T]) -> Vec<Vec<u8>> {
     let (short, long): (Vec<&[u8]>, Vec<&[u8]>) = messages
         .iter()
         .map(AsRef::as_ref)
@@ -147,9 +154,11 @@ fn compound(parts: &[&[u8]]) -> Vec<u8> {
     out
 }
 
-/// Wraps a message or compound for sending.
-pub(crate) fn encode(
-    label_header: &[u8],
+/// Wraps a message or compound for sending: compressed if that makes it smaller, then the checksum, then `label`.
+///
+/// What goes over a stream is wrapped the same way, without checksum; only its opener sends the label.
+pub fn encode(
+    label: &str,
     compression: Option<Compression>,
     with_crc: bool,
     body: Vec<u8>,
@@ -157,8 +166,8 @@ pub(crate) fn encode(
     let body = compression
         .and_then(|algorithm| compress::shrink(algorithm, &body))
         .unwrap_or(body);
-    let mut packet = Vec::with_capacity(label_header.len() + 5 + body.len());
-    packet.extend_from_slice(label_header);
+    let mut packet = label::header(label);
+    packet.reserve_exact(5 + body.len());
     if with_crc {
         packet.push(kind::HAS_CRC);
         packet.extend_from_slice(&crc32fast::hash(&body).to_be_bytes());

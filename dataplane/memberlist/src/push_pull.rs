@@ -161,3 +161,41 @@ impl From<&Node> for PushPullNode {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::msgpack::vectors;
+
+    #[test]
+    fn headers_are_written_and_read_as_in_go() {
+        let vectors = vectors("pushPullHeader/");
+        assert_eq!(vectors.len(), 11);
+        for vector in vectors {
+            let count: usize = vector
+                .suffix()
+                .parse()
+                .expect("the name ends with the count");
+            let header = Header {
+                join: vector.fields.contains("Join:true"),
+                nodes: count,
+                user_state: count,
+            };
+            assert_eq!(header.encode(), vector.bytes, "{}", vector.name);
+            let read = Header::decode(&mut Reader::new(&vector.bytes[1..]));
+            if count <= MAX_NODES {
+                assert_eq!(read, Ok(header), "{}", vector.name);
+            } else {
+                assert!(matches!(read, Err(WireError::TooLarge { .. })), "{read:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn negative_counts_are_refused() {
+        let mut out = Writer::bare(1);
+        out.int("Nodes", -1);
+        let read = Header::decode(&mut Reader::new(&out.finish()));
+        assert!(matches!(read, Err(WireError::Malformed { .. })), "{read:?}");
+    }
+}

@@ -5,11 +5,11 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use super::Machine;
-use crate::compress;
 use crate::error::PushPullRejected;
 use crate::message::{Accusation, Ack, Alive, Message, Ping};
 use crate::node::{NodeState, Versions};
 use crate::output::Output;
+use crate::packet;
 use crate::push_pull::{PushPull, PushPullNode};
 use crate::stream::StreamReader;
 use crate::time::Timestamp;
@@ -20,25 +20,23 @@ const UNSCALED_NODES: usize = 32;
 impl Machine {
     /// Encodes what the opener of a push/pull sends, after the transport's stream prefix.
     pub fn push_pull_request(&self, join: bool, user_state: &[u8]) -> Vec<u8> {
-        [
-            self.label.header(),
-            self.push_pull_response(join, user_state),
-        ]
-        .concat()
+        let state = self.encode_state(join, user_state);
+        packet::encode(&self.config.label, self.config.compression, false, state)
     }
 
     /// Encodes the answer to a push/pull; `join` repeats that of the request. Answers have no label.
     pub fn push_pull_response(&self, join: bool, user_state: &[u8]) -> Vec<u8> {
-        let state = PushPull {
+        let state = self.encode_state(join, user_state);
+        packet::encode("", self.config.compression, false, state)
+    }
+
+    fn encode_state(&self, join: bool, user_state: &[u8]) -> Vec<u8> {
+        PushPull {
             join,
             nodes: self.nodes.values().map(PushPullNode::from).collect(),
             user_state: Bytes::copy_from_slice(user_state),
         }
-        .encode();
-        self.config
-            .compression
-            .and_then(|algorithm| compress::shrink(algorithm, &state))
-            .unwrap_or(state)
+        .encode()
     }
 
     /// Creates a reader for a stream that another node opened.
