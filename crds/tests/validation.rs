@@ -1,5 +1,7 @@
 //! The rules that the API server enforces, evaluated here as it does.
 
+#![allow(clippy::unwrap_used)]
+
 use kube::CustomResourceExt;
 use kube::core::cel::Validator;
 use pyroscope_crds::PyroscopeCluster;

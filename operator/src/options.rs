@@ -9,7 +9,7 @@ use crate::observe::Scope;
 #[command(name = "pyroscope-operator", version)]
 pub(crate) struct Options {
     /// Wait for a lease before changing anything, so that several replicas can run
-    #[arg(long, env = "LEADER_ELECT")]
+    #[arg(long, env = "LEADER_ELECT", default_value_t = false, num_args = 0..=1, default_missing_value = "true", action = clap::ArgAction::Set)]
     pub(crate) leader_elect: bool,
 
     /// Namespace of the lease; the pod's own when not given
