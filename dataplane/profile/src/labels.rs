@@ -1,10 +1,16 @@
 //! Label sets that name series.
 
+mod limits;
+
 use std::fmt::{self, Write as _};
 use std::sync::Arc;
 
 use proto::types::v1::LabelPair;
 use xxhash_rust::xxh3::Xxh3;
+
+use crate::quote::write_quoted;
+
+pub use limits::LabelLimits;
 
 /// Name of the profile, such as `process_cpu`.
 pub const NAME: &str = "__name__";
@@ -205,111 +211,6 @@ impl fmt::Debug for Labels {
     }
 }
 
-/// Writes text as Go's `strconv.Quote` does.
-pub(crate) fn write_quoted(f: &mut impl fmt::Write, text: &str) -> fmt::Result {
-    f.write_char('"')?;
-    let mut plain_from = 0;
-    for (at, c) in text.char_indices() {
-        if matches!(c, ' '..='~') && c != '"' && c != '\\' || !c.is_ascii() && is_printable(c) {
-            continue;
-        }
-        f.write_str(&text[plain_from..at])?;
-        plain_from = at + c.len_utf8();
-        match c {
-            '"' => f.write_str("\\\"")?,
-            '\\' => f.write_str("\\\\")?,
-            '\x07' => f.write_str("\\a")?,
-            '\x08' => f.write_str("\\b")?,
-            '\x0c' => f.write_str("\\f")?,
-            '\n' => f.write_str("\\n")?,
-            '\r' => f.write_str("\\r")?,
-            '\t' => f.write_str("\\t")?,
-            '\x0b' => f.write_str("\\v")?,
-            c if c.is_ascii() => write!(f, "\\x{:02x}", u32::from(c))?,
-            c if u32::from(c) < 0x1_0000 => write!(f, "\\u{:04x}", u32::from(c))?,
-            c => write!(f, "\\U{:08x}", u32::from(c))?,
-        }
-    }
-    f.write_str(&text[plain_from..])?;
-    f.write_char('"')
-}
-
-/// Tells whether a non-ASCII character is a letter, mark, number, punctuation or
-/// symbol, which are the categories that both Go and Rust print unescaped.
-fn is_printable(c: char) -> bool {
-    // After a first character, `str::escape_debug` escapes just what is not
-    // printable; alone or first it would escape combining marks too.
-    let mut text = String::with_capacity(5);
-    text.push('a');
-    text.push(c);
-    text.escape_debug().nth(1) != Some('\\')
-}
-
-/// Limits on the labels of a series; the defaults are those of Grafana
-/// Pyroscope.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct LabelLimits {
-    /// Longest name, in bytes.
-    pub name_bytes: usize,
-    /// Longest value, in bytes.
-    pub value_bytes: usize,
-    /// Most labels of a series, `__name__` and `service_name` included.
-    pub count: usize,
-}
-
-impl Default for LabelLimits {
-    fn default() -> Self {
-        Self {
-            name_bytes: 1024,
-            value_bytes: 2048,
-            count: 30,
-        }
-    }
-}
-
-impl LabelLimits {
-    /// Checks the labels of a pushed series.
-    ///
-    /// # Errors
-    /// Too many labels, no valid `__name__`, or a name or value that is too long.
-    pub fn check(&self, labels: &Labels) -> Result<(), LabelError> {
-        let text = || labels.to_string();
-        if labels.len() > self.count {
-            return Err(LabelError::TooMany {
-                labels: text(),
-                count: labels.len(),
-                limit: self.count,
-            });
-        }
-        if !labels.get(NAME).is_some_and(is_metric_name) {
-            return Err(LabelError::MetricName { labels: text() });
-        }
-        for (name, value) in labels.iter() {
-            if name.len() > self.name_bytes {
-                return Err(LabelError::NameTooLong {
-                    labels: text(),
-                    name: name.to_owned(),
-                });
-            }
-            if value.len() > self.value_bytes {
-                return Err(LabelError::ValueTooLong {
-                    labels: text(),
-                    value: value.to_owned(),
-                });
-            }
-        }
-        Ok(())
-    }
-}
-
-/// Tells whether `[a-zA-Z_:][a-zA-Z0-9_:]*` matches.
-fn is_metric_name(name: &str) -> bool {
-    let body = name
-        .bytes()
-        .all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b':');
-    body && !name.is_empty() && !name.as_bytes()[0].is_ascii_digit()
-}
-
 /// Why labels are refused.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum LabelError {
@@ -384,27 +285,6 @@ mod tests {
         assert_eq!(Labels::default().to_string(), "{}");
     }
 
-    // Expected values are the output of Go's strconv.Quote.
-    #[test]
-    fn quoting_is_that_of_go() {
-        let cases = [
-            (
-                "\x07\x08\x0c\n\r\t\x0b\x00\x1f\x7f",
-                r#""\a\b\f\n\r\t\v\x00\x1f\x7f""#,
-            ),
-            ("grün 日本", "\"grün 日本\""),
-            ("a\u{a0}b\u{200b}", r#""a\u00a0b\u200b""#),
-            ("e\u{301}\u{301}", "\"e\u{301}\u{301}\""),
-            ("\u{301}", "\"\u{301}\""),
-            ("\u{e0001}'😀", r#""\U000e0001'😀""#),
-        ];
-        for (text, want) in cases {
-            let mut got = String::new();
-            write_quoted(&mut got, text).unwrap();
-            assert_eq!(got, want);
-        }
-    }
-
     #[test]
     fn duplicate_and_empty_names_are_refused() {
         let twice = Labels::new([("env", "a"), ("b", "c"), ("env", "d")]).unwrap_err();
@@ -414,41 +294,6 @@ mod tests {
         );
         let empty = Labels::new([("", "a")]).unwrap_err();
         assert!(matches!(empty, LabelError::EmptyName { .. }), "{empty}");
-    }
-
-    #[test]
-    fn limits_name_what_is_wrong() {
-        let limits = LabelLimits {
-            name_bytes: 10,
-            value_bytes: 12,
-            count: 3,
-        };
-        let check = |pairs: &[(&str, &str)]| {
-            limits
-                .check(&labels(pairs))
-                .map_err(|error| error.to_string())
-        };
-        assert_eq!(check(&[(NAME, "process_cpu")]), Ok(()));
-        assert_eq!(
-            check(&[("a", "b")]).unwrap_err(),
-            "invalid labels '{a=\"b\"}' with error: invalid metric name"
-        );
-        assert!(check(&[(NAME, "9a")]).is_err());
-        assert!(
-            check(&[(NAME, "a"), ("n2345678901", "b")])
-                .unwrap_err()
-                .contains("label name too long: 'n2345678901'")
-        );
-        assert!(
-            check(&[(NAME, "a"), ("n", "1234567890123")])
-                .unwrap_err()
-                .contains("label value too long: '1234567890123'")
-        );
-        assert!(
-            check(&[(NAME, "a"), ("b", "b"), ("c", "c"), ("d", "d")])
-                .unwrap_err()
-                .ends_with("has 4 label names; limit 3")
-        );
     }
 
     #[test]

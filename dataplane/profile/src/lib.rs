@@ -18,6 +18,7 @@ pub mod labels;
 pub mod merge;
 pub mod pprof;
 pub mod profile_type;
+mod quote;
 pub mod selector;
 mod stack;
 pub mod time;

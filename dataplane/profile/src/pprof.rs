@@ -79,6 +79,12 @@ pub enum PprofError {
     /// The bytes are no pprof message.
     #[error("failed to parse profile: {0}")]
     Malformed(#[source] prost::DecodeError),
+    /// There are more samples and symbols than such a size can honestly hold.
+    #[error("profile has more than {limit} samples, symbols and strings")]
+    TooManyEntries {
+        /// Limit on the number of all entries of all tables.
+        limit: usize,
+    },
     /// There are no sample types.
     #[error("empty profile")]
     Empty,

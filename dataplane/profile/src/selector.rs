@@ -7,7 +7,8 @@ use std::str::FromStr;
 
 use regex::{Regex, RegexBuilder};
 
-use crate::labels::{self, Labels, write_quoted};
+use crate::labels::{self, Labels};
+use crate::quote::write_quoted;
 use crate::{ProfileType, ProfileTypeError};
 
 /// Largest compiled regular expression, in bytes.

@@ -5,21 +5,28 @@ use flate2::Compression;
 use flate2::read::MultiGzDecoder;
 use flate2::write::GzEncoder;
 use prost::Message;
+use prost::encoding::{DecodeContext, decode_key, skip_field};
 
 use super::PprofError;
 use crate::Profile;
 
 const GZIP_MAGIC: [u8; 2] = [0x1f, 0x8b];
 
+/// An empty sample takes 2 bytes on the wire and 72 in memory. Real entries have
+/// 10 bytes and more, so that a profile full of smaller ones is an attack.
+const MIN_ENTRY_BYTES: usize = 8;
+
 /// Decodes a pprof, plain or gzip, of at most `max_bytes` uncompressed.
 ///
-/// Memory is bounded by a small multiple of `max_bytes`, whatever the input.
+/// Memory is bounded by about twenty times `max_bytes`, whatever the input; that
+/// of an honest profile is three to five times its size.
 ///
 /// # Errors
 /// A profile that is too large, or bytes that are broken. Strings that are not
 /// UTF-8 are an error too.
 pub fn decode(raw: &[u8], max_bytes: usize) -> Result<Profile, PprofError> {
     let plain = decompress(raw, max_bytes)?;
+    limit_entries(&plain, max_bytes / MIN_ENTRY_BYTES)?;
     Profile::decode(&*plain).map_err(PprofError::Malformed)
 }
 
@@ -57,6 +64,22 @@ fn decompress(raw: &[u8], max_bytes: usize) -> Result<Cow<'_, [u8]>, PprofError>
         return Err(too_large);
     }
     Ok(Cow::Owned(plain))
+}
+
+/// Refuses a message with too many entries before memory is spent on them.
+/// Broken bytes pass: decoding says what is wrong with them.
+fn limit_entries(mut plain: &[u8], limit: usize) -> Result<(), PprofError> {
+    let mut entries = 0;
+    while let Ok((tag, wire_type)) = decode_key(&mut plain) {
+        if skip_field(wire_type, tag, &mut plain, DecodeContext::default()).is_err() {
+            break;
+        }
+        entries += 1;
+        if entries > limit {
+            return Err(PprofError::TooManyEntries { limit });
+        }
+    }
+    Ok(())
 }
 
 #[cfg(test)]
@@ -97,6 +120,19 @@ mod tests {
         assert!(matches!(text, PprofError::Malformed(_)), "{text}");
         let utf8 = decode(&[0x32, 0x01, 0xff], 1 << 20).unwrap_err();
         assert!(matches!(utf8, PprofError::Malformed(_)), "{utf8}");
+    }
+
+    #[test]
+    fn empty_entries_are_refused_early() {
+        let max_bytes = 1 << 20;
+        let samples = [0x12, 0x00].repeat(max_bytes / 2);
+        let error = decode(&samples, max_bytes).unwrap_err();
+        assert!(
+            matches!(error, PprofError::TooManyEntries { .. }),
+            "{error}"
+        );
+        let fewer = decode(&samples[..max_bytes / 4], max_bytes).unwrap();
+        assert_eq!(fewer.sample.len(), max_bytes / 8);
     }
 
     #[test]

@@ -159,13 +159,13 @@ fn stack_hash(sample: &Sample) -> u64 {
 }
 
 fn same_stack_order(a: &Sample, b: &Sample) -> Ordering {
-    let labels = |sample: &Sample| sample.label.iter().map(label_key).collect::<Vec<_>>();
-    a.location_id
-        .cmp(&b.location_id)
-        .then_with(|| match (a.label.is_empty(), b.label.is_empty()) {
-            (true, true) => Ordering::Equal,
-            _ => labels(a).cmp(&labels(b)),
-        })
+    let by_labels = || {
+        a.label
+            .iter()
+            .map(label_key)
+            .cmp(b.label.iter().map(label_key))
+    };
+    a.location_id.cmp(&b.location_id).then_with(by_labels)
 }
 
 /// Drops what no sample references and numbers the rest densely. Locations of
