@@ -89,7 +89,12 @@ pub(super) const SETTINGS: &[Setting] = &[
         Kind::Text,
         "",
     ),
-    refused("runtime-config.file", "runtime_config.file", Kind::Text, ""),
+    refused(
+        "runtime-config.file",
+        "runtime_config.file",
+        Kind::Commas,
+        "",
+    ),
 ];
 
 const fn refused(

@@ -1,0 +1,10 @@
+//! The configuration as operators and users meet it: flags, YAML, messages, the reference page.
+
+mod args;
+mod duration;
+mod properties;
+mod reference;
+mod report;
+mod table;
+mod validation;
+mod yaml;
