@@ -1,6 +1,8 @@
 //! What the operator and the data plane say to each other: the configuration, ports,
 //! ring names, the quorum rule and the reports a process serves about itself.
 
+#![warn(missing_docs)]
+
 pub mod args;
 pub mod config;
 pub mod duration;

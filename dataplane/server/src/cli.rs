@@ -1,8 +1,10 @@
 //! The command line: turns arguments into what the process does.
 
 use std::{
-    env, fs,
-    io::{self, Write as _},
+    env,
+    ffi::OsString,
+    fs::File,
+    io::{self, Read as _, Write as _},
     process::ExitCode,
 };
 
@@ -15,6 +17,9 @@ use contract::{
 
 /// Exit code of a wrong command line or configuration, as Go's flag package has it.
 const WRONG_USAGE: u8 = 2;
+
+/// Largest configuration file in bytes; a path given by mistake may hold anything.
+const MOST_FILE_BYTES: u64 = 4 << 20;
 
 /// What the process does.
 #[derive(Debug)]
@@ -34,10 +39,25 @@ pub enum Action {
 
 /// Reads the arguments that follow the program's name, with this process's environment and
 /// files.
-pub fn parse(args: impl IntoIterator<Item = String>) -> Action {
-    let args: Vec<String> = args.into_iter().collect();
+pub fn parse(args: impl IntoIterator<Item = impl Into<OsString>>) -> Action {
+    // What is not UTF-8 names no flag, and as a value it is told with its replacements.
+    let lossy = |argument: OsString| argument.to_string_lossy().into_owned();
+    let args: Vec<String> = args
+        .into_iter()
+        .map(|argument| lossy(argument.into()))
+        .collect();
     let env = |name: &str| env::var(name).ok();
-    action(args::parse(&args, &env, &|path| fs::read_to_string(path)))
+    action(args::parse(&args, &env, &read_file))
+}
+
+fn read_file(path: &str) -> io::Result<String> {
+    let mut text = String::new();
+    let mut file = File::open(path)?.take(MOST_FILE_BYTES + 1);
+    if file.read_to_string(&mut text)? as u64 > MOST_FILE_BYTES {
+        let reason = format!("larger than {MOST_FILE_BYTES} bytes");
+        return Err(io::Error::new(io::ErrorKind::FileTooLarge, reason));
+    }
+    Ok(text)
 }
 
 /// Prints what [`Action::Exit`] says and returns its code.
@@ -110,6 +130,8 @@ fn modules() -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     fn run(args: &[&str]) -> Action {
@@ -182,6 +204,17 @@ mod tests {
         assert_eq!(config.target.to_string(), "querier");
         let warnings: Vec<_> = warnings.iter().map(ToString::to_string).collect();
         assert_eq!(warnings, ["flag -write-path has no effect in this version"]);
+    }
+
+    #[test]
+    fn an_argument_that_is_not_text_is_an_error() {
+        use std::os::unix::ffi::OsStringExt as _;
+        let argument = OsString::from_vec(b"-target=\xff".to_vec());
+        let Action::Exit { code, stderr, .. } = parse([argument]) else {
+            panic!("no target is called that");
+        };
+        assert_eq!(code, 2);
+        assert!(stderr.contains("unknown target"), "{stderr}");
     }
 
     #[test]
