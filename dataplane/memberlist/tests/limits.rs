@@ -1,0 +1,226 @@
+//! Hostile input: what strangers announce costs nothing, what they nest or inflate is refused.
+
+use pyroscope_memberlist::{
+    Address, Compression, Config, MAX_NODES, MAX_STREAM, MAX_USER_STATE, Machine, Message,
+    StreamReader, Timestamp, WireError, frame, packet,
+};
+
+fn reader() -> StreamReader {
+    let config = Config::new("me", Address::v4([127, 0, 0, 1], 7946));
+    let machine = Machine::new(config, 1, Timestamp::ZERO).expect("the config is valid");
+    machine.request_reader()
+}
+
+/// Encodes a push/pull header that announces what may not follow.
+fn header(nodes: i32, user_state: i32) -> Vec<u8> {
+    [
+        b"\x06\x82\xA5Nodes\xD2",
+        &nodes.to_be_bytes()[..],
+        b"\xACUserStateLen\xD2",
+        &user_state.to_be_bytes(),
+    ]
+    .concat()
+}
+
+fn compound(parts: &[Vec<u8>]) -> Vec<u8> {
+    let lengths = parts
+        .iter()
+        .flat_map(|part| (part.len() as u16).to_be_bytes());
+    let mut compound = vec![7, parts.len() as u8];
+    compound.extend(lengths);
+    compound.extend(parts.concat());
+    compound
+}
+
+#[test]
+fn counts_over_the_limits_are_refused_at_once() {
+    let over_nodes = header(MAX_NODES as i32 + 1, 0);
+    let over_state = header(0, MAX_USER_STATE as i32 + 1);
+    for stream in [over_nodes, over_state] {
+        let result = reader().feed(&stream);
+        assert!(
+            matches!(result, Err(WireError::TooLarge { .. })),
+            "{result:?}"
+        );
+    }
+    for stream in [header(-1, 0), header(0, -1)] {
+        let result = reader().feed(&stream);
+        assert!(
+            matches!(result, Err(WireError::Malformed { .. })),
+            "{result:?}"
+        );
+    }
+}
+
+#[test]
+fn counts_within_the_limits_are_awaited() {
+    let stream = header(MAX_NODES as i32, MAX_USER_STATE as i32);
+    assert_eq!(reader().feed(&stream), Ok(None));
+}
+
+#[test]
+fn a_stream_announced_longer_than_the_limit_is_refused() {
+    let compressed = b"\x09\x82\xA4Algo\x00\xA3Buf\xDB\xFF\xFF\xFF\xFF";
+    let result = reader().feed(compressed);
+    let limit = MAX_STREAM as u64;
+    assert!(
+        matches!(result, Err(WireError::TooLarge { limit: found, .. }) if found == limit),
+        "{result:?}"
+    );
+}
+
+#[test]
+fn a_node_record_has_a_size_limit() {
+    let stream = [&header(1, 0)[..], b"\x81\xA4Name\xDB\x00\x10\x00\x00"].concat();
+    let result = reader().feed(&stream);
+    assert!(
+        matches!(result, Err(WireError::TooLarge { .. })),
+        "{result:?}"
+    );
+}
+
+#[test]
+fn compressed_streams_are_not_nested_and_not_empty() {
+    let compress = |body| packet::encode("", Some(Compression::Snappy), false, body);
+    let inner = compress(vec![8; 10_000]);
+    let padded = [&inner[..], &[0; 10_000]].concat();
+    assert!(matches!(
+        reader().feed(&compress(padded)),
+        Err(WireError::UnexpectedType { found: 9, .. })
+    ));
+    let empty = b"\x09\x82\xA4Algo\x00\xA3Buf\xA3\x00\x03\x02";
+    assert!(matches!(
+        reader().feed(empty),
+        Err(WireError::Truncated { .. })
+    ));
+}
+
+#[test]
+fn only_stream_messages_come_in_streams() {
+    for kind in [1, 2, 3, 4, 5, 7, 11, 12, 14, 200] {
+        let result = reader().feed(&[kind, 0x80]);
+        assert!(
+            matches!(result, Err(WireError::UnexpectedType { .. })),
+            "{kind}: {result:?}"
+        );
+    }
+}
+
+#[test]
+fn nesting_is_limited() {
+    let mut body = Message::Nack(1).encode();
+    for depth in 1..=6 {
+        body = compound(&[body]);
+        let (messages, error) = packet::decode(&body);
+        match depth {
+            1..=4 => assert_eq!((messages.len(), error), (1, None), "depth {depth}"),
+            _ => assert_eq!(
+                error,
+                Some(WireError::TooDeep { limit: 4 }),
+                "depth {depth}"
+            ),
+        }
+    }
+}
+
+#[test]
+fn what_all_parts_of_a_packet_inflate_to_is_limited_together() {
+    let bomb = packet::encode("", Some(Compression::Lzw), false, vec![8; 8 << 20]);
+    assert!(bomb.len() < 60_000);
+    let (messages, error) =
+        packet::decode(&compound(&[bomb.clone(), bomb.clone(), bomb.clone(), bomb]));
+    assert_eq!(messages.len(), 2);
+    assert!(
+        matches!(error, Some(WireError::TooLarge { .. })),
+        "{error:?}"
+    );
+}
+
+#[test]
+fn a_bad_part_does_not_cost_the_others() {
+    let good = Message::Nack(1).encode();
+    let mut body = compound(&[good.clone(), vec![11, 0xFF], good.clone(), vec![99], good]);
+    let (messages, error) = packet::decode(&body);
+    assert_eq!(messages, vec![Message::Nack(1); 3]);
+    assert!(
+        matches!(error, Some(WireError::Malformed { .. })),
+        "the first error is told: {error:?}"
+    );
+    body.pop();
+    assert_eq!(
+        packet::decode(&body).0.len(),
+        2,
+        "a part that runs past the end is dropped"
+    );
+}
+
+#[test]
+fn checksums_stand_outside_only() {
+    let checked = packet::encode("", None, true, vec![8; 500]);
+    for body in [compound(std::slice::from_ref(&checked)), {
+        packet::encode("", Some(Compression::Lzw), false, checked)
+    }] {
+        let (messages, error) = packet::decode(&body);
+        assert!(messages.is_empty());
+        assert!(
+            matches!(error, Some(WireError::UnexpectedType { found: 12, .. })),
+            "{error:?}"
+        );
+    }
+}
+
+#[test]
+fn empty_and_short_packets_are_refused() {
+    for bytes in [&[][..], &[7], &[7, 2, 0], &[12, 1, 2], &[9], &[0xF4]] {
+        let (messages, error) = packet::decode(bytes);
+        assert!(messages.is_empty() && error.is_some(), "{bytes:?}");
+    }
+    for bytes in [&[0xF4][..], &[0xF4, 0, 1], &[0xF4, 3, b'a']] {
+        assert!(packet::split_label(bytes).is_err(), "{bytes:?}");
+    }
+}
+
+#[test]
+fn unknown_compression_is_refused_by_number() {
+    let (_, error) = packet::decode(b"\x09\x82\xA4Algo\x07\xA3Buf\xA1x");
+    assert_eq!(error, Some(WireError::UnknownCompression { algorithm: 7 }));
+}
+
+#[test]
+fn frames_have_a_size_limit_and_need_a_digest() {
+    assert!(matches!(
+        frame::encode(&"1".repeat(256), b""),
+        Err(WireError::TooLarge { .. })
+    ));
+    assert!(matches!(
+        frame::encode("", &vec![0; packet::MAX_PACKET + 1]),
+        Err(WireError::TooLarge { .. })
+    ));
+    assert!(matches!(
+        frame::decode(&vec![0; frame::MAX_FRAME + 1]),
+        Err(WireError::TooLarge { .. })
+    ));
+    for short in [&[][..], &[5, b'a'], &[0; 16]] {
+        assert_eq!(
+            frame::decode(short),
+            Err(WireError::Truncated {
+                what: "packet frame"
+            })
+        );
+    }
+}
+
+#[test]
+fn messages_longer_than_a_compound_part_travel_alone() {
+    let long = vec![8; 70_000];
+    let bodies = packet::assemble(&[vec![8, 1], long.clone(), vec![8, 2]]);
+    assert_eq!(bodies.len(), 2);
+    assert_eq!(packet::decode(&bodies[0]).0.len(), 2);
+    assert!(bodies[1] == long);
+    let many = vec![vec![8]; 600];
+    let sizes: Vec<usize> = packet::assemble(&many)
+        .iter()
+        .map(|body| packet::decode(body).0.len())
+        .collect();
+    assert_eq!(sizes, [255, 255, 90]);
+}
