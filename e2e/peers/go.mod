@@ -1,4 +1,4 @@
-module github.com/pyroscope-operator/pyroscope-operator/e2e/peers
+module pyroscope-operator.test/e2e/peers
 
 go 1.26
 

@@ -1,0 +1,264 @@
+//! Nodes of this implementation among themselves, over real sockets.
+
+mod support;
+
+use std::time::Duration;
+
+use pyroscope_gossip::{CasError, Config, Gossip, GossipError, MemberState};
+use prometheus_client::registry::Registry;
+use proto::ring::{Desc, InstanceState};
+use support::*;
+use tokio::net::TcpListener;
+use tokio::time::timeout;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn five_nodes_converge_through_one_seed() {
+    let seed = start(config("node-0")).await;
+    let mut nodes = Vec::new();
+    for index in 1..5 {
+        nodes.push(start(joining(&format!("node-{index}"), seed.advertised())).await);
+    }
+    nodes.push(seed);
+    for (index, node) in nodes.iter().enumerate() {
+        let token = 1000 * index as u32;
+        let id = format!("ingester-{index}");
+        let tokens = [token, token + 1];
+        register(node, instance(&id, InstanceState::Active, unix_now(), &tokens));
+    }
+    let expected: Vec<String> = (0..5).map(|index| format!("ingester-{index}")).collect();
+    let expected: Vec<&str> = expected.iter().map(String::as_str).collect();
+    let first = until_ids(&nodes[0], &expected).await;
+    for node in &nodes {
+        until_alive(node, 5).await;
+        let ring = until_ids(node, &expected).await;
+        assert_eq!(ownership(&ring), ownership(&first));
+        assert!(node.joined());
+    }
+    for node in &nodes {
+        node.shutdown().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_killed_node_is_found_dead_and_its_instance_stays() {
+    let seed = start(config("seed")).await;
+    let other = start(joining("other", seed.advertised())).await;
+    let victim = start(joining("victim", seed.advertised())).await;
+    let record = instance("victim", InstanceState::Active, unix_now(), &[7]);
+    register(&victim, record);
+    until_alive(&seed, 3).await;
+    until_ids(&other, &["victim"]).await;
+
+    let name = victim.local_name().to_owned();
+    drop(victim);
+    for node in [&seed, &other] {
+        until_members(node, "the victim to be dead", |members| {
+            matches!(state_of(members, &name), Some(MemberState::Dead) | None)
+        })
+        .await;
+        assert_eq!(ids(&node.kv().get(RING).unwrap()), ["victim"].into());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_leaving_node_is_heard_to_the_end() {
+    let seed = start(config("seed")).await;
+    let leaver = start(joining("leaver", seed.advertised())).await;
+    register(&leaver, instance("leaver", InstanceState::Active, unix_now(), &[7]));
+    until_ids(&seed, &["leaver"]).await;
+
+    // The last word is written right before the end, and must arrive.
+    unregister(&leaver, "leaver");
+    let name = leaver.local_name().to_owned();
+    timeout(Duration::from_secs(20), leaver.shutdown()).await.unwrap();
+    until_ids(&seed, &[]).await;
+    until_members(&seed, "the leaver to have left", |members| {
+        matches!(state_of(members, &name), Some(MemberState::Left) | None)
+    })
+    .await;
+    let refused = leaver.kv().cas(RING, |_| Some(Desc::default()));
+    assert_eq!(refused, Err(CasError::Stopped { key: RING.into() }));
+    leaver.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_alone_leaves_at_once() {
+    let node = start(config("alone")).await;
+    register(&node, instance("alone", InstanceState::Active, unix_now(), &[7]));
+    timeout(Duration::from_secs(5), node.shutdown()).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn islands_heal_by_rejoining() {
+    let a = start(config("a")).await;
+    let b = start(joining("b", a.advertised())).await;
+    let c = start(config("c")).await;
+    let bridge = Config {
+        rejoin_seeds: vec![a.advertised().to_string()],
+        rejoin_interval: Duration::from_secs(1),
+        ..joining("d", c.advertised())
+    };
+    let d = start(bridge).await;
+    register(&b, instance("b", InstanceState::Active, unix_now(), &[1]));
+    register(&c, instance("c", InstanceState::Active, unix_now(), &[2]));
+    for node in [&a, &b, &c, &d] {
+        until_alive(node, 4).await;
+        until_ids(node, &["b", "c"]).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_seed_may_come_up_late() {
+    let reserved = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = reserved.local_addr().unwrap();
+    drop(reserved);
+    let early = start(Config {
+        max_join_retries: 1000,
+        ..joining("early", address)
+    })
+    .await;
+    assert!(!early.joined());
+    let late = start_on(config("late"), address).await;
+    until_alive(&early, 2).await;
+    until_alive(&late, 2).await;
+    assert!(early.joined() && late.joined());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn other_labels_stay_out_until_verification_is_disabled() {
+    let labelled = |name: &str, label: &str| Config {
+        cluster_label: label.to_owned(),
+        ..config(name)
+    };
+    let ours = start(labelled("ours", "ns.ours")).await;
+    for (name, label) in [("theirs", "ns.theirs"), ("unlabelled", "")] {
+        let stranger = start(Config {
+            join: vec![ours.advertised().to_string()],
+            max_join_retries: 1,
+            abort_if_join_fails: true,
+            ..labelled(name, label)
+        })
+        .await;
+        timeout(PATIENCE, stranger.failed()).await.unwrap();
+        assert!(!stranger.joined());
+        assert_eq!((alive(&ours.members()), alive(&stranger.members())), (1, 1));
+    }
+    let lenient = start(Config {
+        cluster_label_verification_disabled: true,
+        ..labelled("lenient", "")
+    })
+    .await;
+    let joining = Config {
+        join: vec![lenient.advertised().to_string()],
+        cluster_label_verification_disabled: true,
+        ..labelled("rolling", "ns.ours")
+    };
+    let rolling = start(joining).await;
+    until_alive(&lenient, 2).await;
+    until_alive(&rolling, 2).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_that_must_join_and_cannot_does_not_start() {
+    let free = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let nobody = free.local_addr().unwrap();
+    drop(free);
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let config = Config {
+        abort_if_fast_join_fails: true,
+        ..joining("strict", nobody)
+    };
+    let result = Gossip::start(config, listener, &mut Registry::default(), 1).await;
+    assert!(matches!(
+        result,
+        Err(GossipError::Join {
+            joined: 0,
+            required: 1
+        })
+    ));
+    // Its tasks end and with them the listener.
+    let rebound = async {
+        while TcpListener::bind(address).await.is_err() {
+            tokio::task::yield_now().await;
+        }
+    };
+    timeout(PATIENCE, rebound).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_whose_seeds_are_itself_counts_as_joined() {
+    let reserved = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = reserved.local_addr().unwrap();
+    drop(reserved);
+    let node = start_on(
+        Config {
+            max_join_retries: 2,
+            abort_if_join_fails: true,
+            ..joining("first", address)
+        },
+        address,
+    )
+    .await;
+    let failed = timeout(Duration::from_secs(1), node.failed()).await;
+    assert!(failed.is_err() && node.joined());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn bad_settings_are_named() {
+    for (config, named) in [
+        (joining_text("dnssrvx+name"), "dnssrvx"),
+        (joining_text("host:port"), "host:port"),
+        (
+            Config {
+                cluster_label: "x".repeat(256),
+                ..config("x")
+            },
+            "cluster-label",
+        ),
+        (
+            Config {
+                gossip_interval: Duration::ZERO,
+                ..config("x")
+            },
+            "gossip-interval",
+        ),
+    ] {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let result = Gossip::start(config, listener, &mut Registry::default(), 1).await;
+        let error = result.unwrap_err().to_string();
+        assert!(error.contains(named), "{error}");
+    }
+}
+
+fn joining_text(seed: &str) -> Config {
+    Config {
+        join: vec![seed.to_owned()],
+        ..config("x")
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn metrics_have_the_names_of_dskit() {
+    let mut registry = Registry::default();
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let seed = Gossip::start(config("seed"), listener, &mut registry, 1).await.unwrap();
+    let other = start(joining("other", seed.advertised())).await;
+    register(&other, instance("other", InstanceState::Active, unix_now(), &[7]));
+    until_ids(&seed, &["other"]).await;
+    until_alive(&seed, 2).await;
+    let mut text = String::new();
+    prometheus_client::encoding::text::encode(&mut text, &registry).unwrap();
+    for line in [
+        "memberlist_client_cluster_members_count 2",
+        "memberlist_client_kv_store_value_tombstones{key=\"collectors/ring\"} 0",
+        "memberlist_client_received_broadcasts_total ",
+        "memberlist_client_state_pushes_total ",
+        "memberlist_client_state_pulls_bytes_total ",
+        "memberlist_client_messages_in_broadcast_queue{queue=\"local\"} ",
+        "pyroscope_memberlist_tcp_transport_incoming_streams_total ",
+        "pyroscope_memberlist_tcp_transport_packets_sent_bytes_total ",
+    ] {
+        assert!(text.contains(line), "{line} is missing in\n{text}");
+    }
+}
