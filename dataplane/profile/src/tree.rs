@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use rustc_hash::FxHashMap;
 
-use crate::stack::Symbols;
+use crate::stack::{Frame, Symbols};
 use crate::{CallSite, Profile};
 
 pub use codec::TreeError;
@@ -92,11 +92,14 @@ impl Tree {
 
     /// Adds one column of a pprof, of the stacks below a call site.
     ///
-    /// Names are looked up once per profile, not once per frame.
+    /// Names are looked up once per profile, and of each stack only the part in
+    /// which it differs from the one before.
     pub fn insert_profile(&mut self, profile: &Profile, column: usize, call_site: &CallSite) {
         let symbols = Symbols::new(profile);
         let mut name_ids = vec![NONE; symbols.frame_count()];
         let mut frames = Vec::new();
+        // Frames of the stack before and their nodes.
+        let mut path: Vec<(Frame, u32)> = Vec::new();
         for sample in &profile.sample {
             let value = sample.value.get(column).copied().unwrap_or_default();
             if value <= 0 {
@@ -106,14 +109,18 @@ impl Tree {
             if !symbols.is_under(&frames, call_site) {
                 continue;
             }
-            let mut node = ROOT;
-            for frame in &frames {
+            let pairs = path.iter().zip(&frames);
+            let shared = pairs.take_while(|((was, _), is)| was == *is).count();
+            path.truncate(shared);
+            for frame in &frames[shared..] {
                 if name_ids[*frame] == NONE {
                     name_ids[*frame] = self.name_id(symbols.name(*frame));
                 }
-                node = self.child(node, name_ids[*frame]);
+                let parent = path.last().map_or(ROOT, |(_, node)| *node);
+                path.push((*frame, self.child(parent, name_ids[*frame])));
             }
-            self.add_self(node, value);
+            let leaf = path.last().map_or(ROOT, |(_, node)| *node);
+            self.add_self(leaf, value);
         }
     }
 
