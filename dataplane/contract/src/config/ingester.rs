@@ -32,10 +32,6 @@ pub struct Lifecycler {
     pub join_after: Duration,
     /// Time for which the instance must be ready before it says so.
     pub min_ready_duration: Duration,
-    /// Network interfaces whose address is advertised; empty is every private one.
-    pub interface_names: Vec<String>,
-    /// Whether an IPv6 address may be advertised.
-    pub enable_inet6: bool,
     /// Time to wait between the last flush and the end of the process.
     pub final_sleep: Duration,
     /// File that keeps the tokens across restarts; empty keeps them nowhere.
@@ -46,7 +42,7 @@ pub struct Lifecycler {
     pub unregister_on_shutdown: bool,
     /// Whether readiness asks for every instance of the ring, not only for this one.
     pub readiness_check_ring_health: bool,
-    /// Address to advertise; empty is the first of [`Self::interface_names`].
+    /// Address to advertise; empty is the one that gossip advertises.
     pub address: String,
     /// Port to advertise; 0 is the listen port.
     pub port: u16,
@@ -105,8 +101,6 @@ impl Default for Lifecycler {
             observe_period: Duration::ZERO,
             join_after: Duration::ZERO,
             min_ready_duration: Duration::from_secs(15),
-            interface_names: Vec::new(),
-            enable_inet6: false,
             final_sleep: Duration::ZERO,
             tokens_file_path: String::new(),
             availability_zone: String::new(),

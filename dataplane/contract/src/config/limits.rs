@@ -4,7 +4,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::duration::Duration;
 
-/// Limits of every tenant; 0 is no limit unless the field says otherwise.
+/// Limits of every tenant.
+///
+/// Rates, series, ages and query limits may be 0 for no limit; what bounds the memory that one
+/// request can take must be there, unlike in Grafana Pyroscope.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Limits {
@@ -14,8 +17,6 @@ pub struct Limits {
     pub ingestion_burst_size_mb: f64,
     /// Largest request body, in MB, uncompressed.
     pub ingestion_body_limit_mb: f64,
-    /// Most series of one request that are handled at once.
-    pub push_max_concurrency: usize,
     /// Longest label name in bytes.
     pub max_label_name_length: usize,
     /// Longest label value in bytes.
@@ -56,7 +57,6 @@ impl Default for Limits {
             ingestion_rate_mb: 4.0,
             ingestion_burst_size_mb: 2.0,
             ingestion_body_limit_mb: 256.0,
-            push_max_concurrency: 256,
             max_label_name_length: 1024,
             max_label_value_length: 2048,
             max_label_names_per_series: 30,

@@ -29,8 +29,6 @@ pub struct Memberlist {
     pub dead_node_reclaim_time: Duration,
     /// Whether messages are compressed.
     pub compression_enabled: bool,
-    /// Time over which changes of one key are gathered before watchers hear of it; 0 is at once.
-    pub notify_interval: Duration,
     /// Address told to other nodes; empty is found from the interfaces.
     pub advertise_addr: String,
     /// Port told to other nodes; used only with [`Self::advertise_addr`].
@@ -86,7 +84,6 @@ impl Default for Memberlist {
             gossip_to_dead_nodes_time: Duration::from_secs(30),
             dead_node_reclaim_time: Duration::ZERO,
             compression_enabled: true,
-            notify_interval: Duration::ZERO,
             advertise_addr: String::new(),
             advertise_port: ports::GOSSIP,
             cluster_label: String::new(),

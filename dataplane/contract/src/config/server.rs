@@ -19,16 +19,8 @@ pub struct Server {
     pub graceful_shutdown_timeout: Duration,
     /// Longest time to read a request.
     pub http_server_read_timeout: Duration,
-    /// Longest time to answer a request.
-    pub http_server_write_timeout: Duration,
-    /// How long a connection without requests stays open.
-    pub http_server_idle_timeout: Duration,
     /// Largest gRPC message that is read, in bytes.
     pub grpc_server_max_recv_msg_size: u64,
-    /// Largest gRPC message that is sent, in bytes.
-    pub grpc_server_max_send_msg_size: u64,
-    /// Most requests at once on one HTTP/2 connection; 0 is no limit.
-    pub grpc_server_max_concurrent_streams: u32,
     /// Form of log lines.
     pub log_format: LogFormat,
     /// Least severity that is logged.
@@ -69,11 +61,7 @@ impl Default for Server {
             http_listen_conn_limit: 0,
             graceful_shutdown_timeout: Duration::from_secs(30),
             http_server_read_timeout: Duration::from_secs(30),
-            http_server_write_timeout: Duration::from_secs(30),
-            http_server_idle_timeout: Duration::from_secs(120),
             grpc_server_max_recv_msg_size: 100 << 20,
-            grpc_server_max_send_msg_size: 100 << 20,
-            grpc_server_max_concurrent_streams: 100,
             log_format: LogFormat::Logfmt,
             log_level: LogLevel::Info,
         }

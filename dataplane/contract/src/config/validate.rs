@@ -12,6 +12,8 @@ const MOST_LABEL_BYTES: usize = 255;
 const MOST_TOKENS: usize = 1 << 14;
 /// No deployment keeps more copies; each write waits for a majority of them.
 const MOST_REPLICAS: usize = 64;
+/// What the limits call a MB.
+const BYTES_IN_MB: f64 = 1024.0 * 1024.0;
 /// Below this a head does not hold one profile of the default maximum size.
 const LEAST_HEAD_BYTES: u64 = 16 << 20;
 
@@ -102,6 +104,25 @@ impl Config {
         });
         rules.positive("memberlist.gossip_interval", memberlist.gossip_interval);
         rules.positive("memberlist.stream_timeout", memberlist.stream_timeout);
+        let counts = [
+            ("memberlist.gossip_nodes", memberlist.gossip_nodes as usize),
+            (
+                "memberlist.retransmit_factor",
+                memberlist.retransmit_factor as usize,
+            ),
+            (
+                "memberlist.max_concurrent_writes",
+                memberlist.max_concurrent_writes,
+            ),
+        ];
+        for (path, count) in counts {
+            rules.at_least_one(path, count);
+        }
+        rules.require(
+            memberlist.bind_addr.len() <= 1,
+            "memberlist.bind_addr",
+            || "more than one address is not supported yet; empty is every address".to_owned(),
+        );
         for address in &memberlist.bind_addr {
             rules.ip("memberlist.bind_addr", address);
         }
@@ -116,6 +137,9 @@ impl Config {
             limits.max_flamegraph_nodes_default,
             limits.max_flamegraph_nodes_max,
         );
+        rules.require(default > 0, "limits.max_flamegraph_nodes_default", || {
+            "must be at least 1".to_owned()
+        });
         rules.require(
             most == 0 || default <= most,
             "limits.max_flamegraph_nodes_default",
@@ -127,6 +151,45 @@ impl Config {
             || "must be more than 0 when -distributor.ingestion-rate-limit-mb is".to_owned(),
         );
         rules.positive("distributor.pushtimeout", self.distributor.pushtimeout);
+        self.check_request_limits(rules);
+    }
+
+    /// Limits that bound the memory of one request must be there.
+    fn check_request_limits(&self, rules: &mut Rules) {
+        let limits = &self.limits;
+        let bounds = [
+            ("max_label_name_length", limits.max_label_name_length),
+            ("max_label_value_length", limits.max_label_value_length),
+            (
+                "max_label_names_per_series",
+                limits.max_label_names_per_series,
+            ),
+            ("max_profile_size_bytes", limits.max_profile_size_bytes),
+            (
+                "max_profile_stacktrace_samples",
+                limits.max_profile_stacktrace_samples,
+            ),
+            (
+                "max_profile_stacktrace_sample_labels",
+                limits.max_profile_stacktrace_sample_labels,
+            ),
+            (
+                "max_profile_stacktrace_depth",
+                limits.max_profile_stacktrace_depth,
+            ),
+            (
+                "max_profile_symbol_value_length",
+                limits.max_profile_symbol_value_length,
+            ),
+        ];
+        for (key, bound) in bounds {
+            rules.at_least_one(&format!("limits.{key}"), bound);
+        }
+        rules.require(
+            limits.ingestion_body_limit_mb * BYTES_IN_MB >= 1.0,
+            "limits.ingestion_body_limit_mb",
+            || format!("{} is less than a byte", limits.ingestion_body_limit_mb),
+        );
     }
 }
 
@@ -150,6 +213,10 @@ impl Rules {
         self.require((least..=most).contains(&value), path, || {
             format!("{value} must be from {least} to {most}")
         });
+    }
+
+    fn at_least_one(&mut self, path: &str, value: usize) {
+        self.require(value > 0, path, || "must be at least 1".to_owned());
     }
 
     fn positive(&mut self, path: &str, value: Duration) {

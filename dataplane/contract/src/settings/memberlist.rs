@@ -131,12 +131,6 @@ pub(super) const SETTINGS: &[Setting] = &[
         "Compresses outgoing messages.",
     ),
     sets(
-        "memberlist.notify-interval",
-        "memberlist.notify_interval",
-        Kind::Duration,
-        "Time over which changes of one key are gathered before its watchers hear of them; 0 is at once.",
-    ),
-    sets(
         "memberlist.left-ingesters-timeout",
         "memberlist.left_ingesters_timeout",
         Kind::Duration,

@@ -74,18 +74,6 @@ pub(super) const SETTINGS: &[Setting] = &[
         "Time for which an ingester must be ready before it says so.",
     ),
     sets(
-        "ingester.lifecycler.interface",
-        "ingester.lifecycler.interface_names",
-        Kind::List,
-        "Network interfaces whose address the ingester tells others; empty is every private one.",
-    ),
-    sets(
-        "ingester.enable-inet6",
-        "ingester.lifecycler.enable_inet6",
-        Kind::Bool,
-        "Lets the ingester tell others an IPv6 address.",
-    ),
-    sets(
         "ingester.final-sleep",
         "ingester.lifecycler.final_sleep",
         Kind::Duration,
@@ -119,7 +107,7 @@ pub(super) const SETTINGS: &[Setting] = &[
         "ingester.lifecycler.addr",
         "ingester.lifecycler.address",
         Kind::Text,
-        "Address of the ingester in the ring; empty is found from its interfaces.",
+        "Address of the ingester in the ring; empty is the one that gossip advertises.",
     ),
     sets(
         "ingester.lifecycler.port",

@@ -35,34 +35,10 @@ pub(super) const SETTINGS: &[Setting] = &[
         "Longest time to read a request.",
     ),
     sets(
-        "server.http-write-timeout",
-        "server.http_server_write_timeout",
-        Kind::Duration,
-        "Longest time to answer a request.",
-    ),
-    sets(
-        "server.http-idle-timeout",
-        "server.http_server_idle_timeout",
-        Kind::Duration,
-        "How long a connection without requests stays open.",
-    ),
-    sets(
         "server.grpc-max-recv-msg-size-bytes",
         "server.grpc_server_max_recv_msg_size",
         Kind::SIZE,
         "Largest gRPC message that is read, in bytes.",
-    ),
-    sets(
-        "server.grpc-max-send-msg-size-bytes",
-        "server.grpc_server_max_send_msg_size",
-        Kind::SIZE,
-        "Largest gRPC message that is sent, in bytes.",
-    ),
-    sets(
-        "server.grpc-max-concurrent-streams",
-        "server.grpc_server_max_concurrent_streams",
-        Kind::COUNT,
-        "Most requests at once on one HTTP/2 connection; 0 is no limit.",
     ),
     sets(
         "log.format",

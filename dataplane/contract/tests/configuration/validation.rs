@@ -79,7 +79,7 @@ fn a_built_configuration_is_checked_for_words_too() {
 
 #[test]
 fn the_rest_of_the_rules() {
-    let broken: [(&str, Change); 9] = [
+    let broken: [(&str, Change); 14] = [
         ("256 bytes long; at most 255", |c| {
             c.memberlist.cluster_label = "x".repeat(256)
         }),
@@ -108,6 +108,21 @@ fn the_rest_of_the_rules() {
         ),
         ("must be more than 0 when", |c| {
             c.limits.ingestion_burst_size_mb = 0.0
+        }),
+        ("must be at least 1", |c| {
+            c.limits.max_profile_size_bytes = 0
+        }),
+        ("must be at least 1", |c| {
+            c.limits.max_flamegraph_nodes_default = 0
+        }),
+        ("must be at least 1", |c| {
+            c.memberlist.max_concurrent_writes = 0
+        }),
+        ("0 is less than a byte", |c| {
+            c.limits.ingestion_body_limit_mb = 0.0
+        }),
+        ("more than one address", |c| {
+            c.memberlist.bind_addr = vec!["::1".to_owned(), "127.0.0.1".to_owned()];
         }),
         ("must be set on ingesters when", |c| {
             c.ingester.lifecycler.ring.zone_awareness_enabled = true;

@@ -47,7 +47,7 @@ memberlist:
     - dnssrv+_gossip._tcp.a.b.svc
     - 10.0.0.1:7946
   cluster_label: 123
-  bind_addr: 127.0.0.1, ::1
+  bind_addr: ' ::1 ,'
 ingester:
   lifecycler:
     num_tokens: 512
@@ -73,7 +73,7 @@ limits: {ingestion_rate_mb: 1.5, reject_older_than: 0}
         "10.0.0.1:7946".to_owned(),
     ];
     expected.memberlist.cluster_label = "123".to_owned();
-    expected.memberlist.bind_addr = vec!["127.0.0.1".to_owned(), "::1".to_owned()];
+    expected.memberlist.bind_addr = vec!["::1".to_owned()];
     expected.ingester.lifecycler.num_tokens = 512;
     expected.ingester.lifecycler.heartbeat_period = Duration::from_secs(20);
     expected.ingester.lifecycler.ring.replication_factor = 3;
