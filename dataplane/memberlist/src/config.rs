@@ -12,6 +12,9 @@ pub const MAX_LABEL: usize = 255;
 /// Longest node metadata, in bytes.
 pub const MAX_META: usize = 512;
 
+/// Largest packet budget; receivers take a little more.
+const MAX_BUDGET: usize = 20 * 1024 * 1024;
+
 /// How outgoing messages are compressed; both forms are always understood.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Compression {
@@ -116,9 +119,9 @@ impl Config {
             ),
             (self.advertise.port != 0, "advertise", "port must not be 0"),
             (
-                self.packet_budget >= 1024,
+                (1024..=MAX_BUDGET).contains(&self.packet_budget),
                 "packet_budget",
-                "must be at least 1024 bytes",
+                "must be 1 KiB to 20 MiB",
             ),
             (
                 !self.probe_interval.is_zero() && !self.probe_timeout.is_zero(),

@@ -9,6 +9,8 @@
 //! driver ── handle_packet, handle_push_pull, handle_timeout ──▶ Machine ── poll_output ──▶ driver
 //! ```
 
+#![warn(missing_docs)]
+
 mod address;
 mod broadcast;
 mod compress;

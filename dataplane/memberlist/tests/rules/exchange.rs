@@ -1,0 +1,84 @@
+//! Push/pull.
+
+use super::*;
+
+fn remote(name: &str, state: NodeState, vsn: &[u8]) -> PushPullNode {
+    PushPullNode {
+        name: name.to_owned(),
+        addr: vec![10, 0, 0, 50],
+        port: 7946,
+        meta: None,
+        incarnation: 1,
+        state: state.to_wire(),
+        vsn: Some(vsn.to_vec()),
+    }
+}
+
+fn push_pull(nodes: Vec<PushPullNode>) -> PushPull {
+    PushPull {
+        join: true,
+        nodes,
+        user_state: Bytes::new(),
+    }
+}
+
+#[test]
+fn one_incompatible_record_rejects_the_whole_push_pull() {
+    for vsn in [
+        &[][..],
+        &[0; 6],
+        &[1, 5],
+        &[3, 5, 3, 0, 0, 0],
+        &[1, 5, 2, 2, 2, 2],
+    ] {
+        let mut machine = machine();
+        let good = remote("good", NodeState::Alive, &VSN);
+        let bad = remote("bad", NodeState::Alive, vsn);
+        let result = machine.handle_push_pull(NOW, &push_pull(vec![good, bad]));
+        assert!(result.is_err(), "{vsn:?}");
+        assert_eq!(state(&machine, "good"), None, "{vsn:?}");
+    }
+}
+
+#[test]
+fn a_death_seen_by_others_is_a_suspicion_and_a_departure_is_believed() {
+    let mut machine = with_nodes(2);
+    let nodes = vec![
+        remote("a", NodeState::Dead, &VSN),
+        remote("b", NodeState::Left, &VSN),
+    ];
+    assert_eq!(machine.handle_push_pull(NOW, &push_pull(nodes)), Ok(()));
+    assert_eq!(state(&machine, "a"), Some(NodeState::Suspect));
+    assert_eq!(state(&machine, "b"), Some(NodeState::Left));
+}
+
+#[test]
+fn state_is_exchanged_more_rarely_in_large_clusters() {
+    for (others, expected) in [(10, 6..=7), (50, 2..=4)] {
+        let mut machine = machine();
+        for host in 0..others {
+            accept(
+                &mut machine,
+                Message::Alive(alive(&format!("n{host}"), host, 1)),
+            );
+        }
+        outputs(&mut machine);
+        let mut exchanges = 0;
+        while machine.next_timeout() <= after(210) {
+            let now = machine.next_timeout();
+            machine.handle_timeout(now);
+            for output in outputs(&mut machine) {
+                exchanges += u32::from(matches!(output, Output::PushPull { .. }));
+                if let Output::Packet { payload, .. } = output {
+                    for message in packet::decode(&payload).0 {
+                        answer_pings(&mut machine, now, ([0, 0, 0, 0], 0).into(), message);
+                    }
+                }
+            }
+        }
+        assert!(
+            expected.contains(&exchanges),
+            "{others} others: {exchanges}"
+        );
+    }
+}

@@ -1,0 +1,133 @@
+//! What is sent to whom and how often.
+
+use super::*;
+
+fn word(key: &str, ids: &[&str], version: u64) -> Broadcast {
+    Broadcast {
+        key: key.into(),
+        ids: ids.iter().map(|id| (*id).into()).collect(),
+        version,
+        payload: Bytes::from(format!("{key}{ids:?}{version}")),
+    }
+}
+
+#[test]
+fn an_update_replaces_what_it_covers() {
+    let mut machine = machine();
+    for (update, queued) in [
+        (word("ring", &["a"], 1), 1),
+        (word("ring", &["a", "b"], 2), 1),
+        (word("ring", &["c"], 3), 2),
+        (word("other", &["a", "b", "c"], 9), 3),
+        (word("ring", &["a", "b", "c"], 2), 3),
+        (word("ring", &["a", "b", "c"], 4), 2),
+    ] {
+        machine.broadcast(Origin::Local, update.clone());
+        assert_eq!(
+            machine.queued_broadcasts(Origin::Local),
+            queued,
+            "{update:?}"
+        );
+    }
+    assert_eq!(machine.queued_broadcasts(Origin::Forwarded), 0);
+}
+
+#[test]
+fn updates_are_sent_a_limited_number_of_times_our_own_first() {
+    let mut machine = with_nodes(2);
+    machine.broadcast(Origin::Forwarded, word("theirs", &[], 1));
+    machine.broadcast(Origin::Local, word("ours", &[], 1));
+    let mut order = Vec::new();
+    run(&mut machine, after(4), |_, _, _, message| {
+        if let Message::User(payload) = message {
+            order.push(payload);
+        }
+    });
+    let ours = order
+        .iter()
+        .filter(|payload| payload.starts_with(b"ours"))
+        .count();
+    assert_eq!(
+        (ours, order.len()),
+        (4, 8),
+        "4 times each in a cluster of 3"
+    );
+    assert!(order[0].starts_with(b"ours"));
+    assert_eq!(machine.queued_broadcasts(Origin::Local), 0);
+}
+
+#[test]
+fn packets_stay_within_their_budget() {
+    let mut config = config();
+    config.packet_budget = 1400;
+    let mut machine = Machine::new(config, 7, NOW).expect("the config is valid");
+    accept(&mut machine, Message::Alive(alive("a", 2, 1)));
+    for version in 0..50 {
+        let mut update = word(&format!("key-{version}"), &[], version);
+        update.payload = Bytes::from(vec![b'x'; 300]);
+        machine.broadcast(Origin::Local, update);
+    }
+    let mut oversized = word("oversized", &[], 1);
+    oversized.payload = Bytes::from(vec![b'x'; 1400]);
+    machine.broadcast(Origin::Local, oversized);
+    let mut packets = 0;
+    while machine.next_timeout() <= after(60) {
+        machine.handle_timeout(machine.next_timeout());
+        for output in outputs(&mut machine) {
+            if let Output::Packet { payload, .. } = output {
+                packets += 1;
+                assert!(payload.len() <= 1400 + 5, "{} bytes", payload.len());
+            }
+        }
+    }
+    assert!(packets > 50 * 4 / 4);
+    assert_eq!(
+        machine.queued_broadcasts(Origin::Local),
+        0,
+        "everything fit some time"
+    );
+}
+
+#[test]
+fn a_node_that_leaves_says_so_and_does_not_come_back() {
+    let mut machine = with_nodes(1);
+    machine.leave(NOW);
+    assert!(!machine.has_left(), "nobody was told yet");
+    let mut told = 0;
+    run(&mut machine, after(3), |_, _, _, message| {
+        told +=
+            u32::from(matches!(message, Message::Dead(said) if said == accusation("me", 1, "me")));
+    });
+    assert_eq!(told, 4);
+    assert!(machine.has_left());
+    accept(&mut machine, Message::Suspect(accusation("me", 9, "a")));
+    accept(&mut machine, Message::Alive(alive("me", 1, 9)));
+    assert_eq!(machine.local().state, NodeState::Left);
+}
+
+#[test]
+fn who_is_alone_has_left_at_once() {
+    let mut machine = machine();
+    machine.leave(NOW);
+    assert!(machine.has_left());
+}
+
+#[test]
+fn new_metadata_is_announced_with_a_newer_incarnation() {
+    let mut machine = with_nodes(1);
+    assert!(machine.update_meta(NOW, vec![0; 513]).is_err());
+    assert_eq!(machine.update_meta(NOW, b"m".to_vec()), Ok(()));
+    let mut announced = None;
+    run(&mut machine, after(1), |_, _, _, message| {
+        if let Message::Alive(alive) = message
+            && alive.node == "me"
+        {
+            announced = Some(alive);
+        }
+    });
+    let announced = announced.expect("it is announced");
+    assert_eq!(
+        (announced.incarnation, announced.meta),
+        (2, Some(b"m".to_vec()))
+    );
+}

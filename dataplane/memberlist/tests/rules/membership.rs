@@ -1,0 +1,214 @@
+//! Alive, suspect, dead: what becomes of a node record.
+
+use super::*;
+
+#[test]
+fn a_bad_configuration_is_refused_by_field() {
+    let mut nameless = config();
+    nameless.name.clear();
+    let mut long_label = config();
+    long_label.label = "x".repeat(256);
+    for (config, field) in [(nameless, "name"), (long_label, "label")] {
+        let error = Machine::new(config, 1, NOW).expect_err("it is wrong");
+        assert_eq!(error.field, field);
+    }
+}
+
+#[test]
+fn alive_makes_known_and_a_newer_one_replaces() {
+    let mut machine = machine();
+    accept(&mut machine, Message::Alive(alive("a", 2, 1)));
+    assert!(matches!(&events(&mut machine)[..], [Event::Joined(node)] if &*node.name == "a"));
+    accept(&mut machine, Message::Alive(alive("a", 2, 1)));
+    assert_eq!(events(&mut machine), []);
+    let mut changed = alive("a", 2, 2);
+    changed.meta = Some(b"new".to_vec());
+    accept(&mut machine, Message::Alive(changed));
+    assert!(matches!(&events(&mut machine)[..], [Event::Updated(node)] if node.meta == "new"));
+}
+
+#[test]
+fn another_form_of_the_same_address_is_a_conflict() {
+    let mut machine = with_nodes(1);
+    let mapped = Address::v16([10, 0, 0, 10].into(), 7946);
+    let mut moved = alive("a", 10, 9);
+    moved.addr = mapped.ip.as_bytes().to_vec();
+    accept(&mut machine, Message::Alive(moved));
+    assert!(
+        matches!(&events(&mut machine)[..], [Event::Conflict { offered, .. }] if *offered == mapped)
+    );
+    assert_eq!(machine.member("a").map(|node| node.incarnation), Some(1));
+}
+
+#[test]
+fn a_name_may_move_once_its_owner_left_but_not_when_it_died() {
+    for (from, moves) in [("a", true), ("b", false)] {
+        let mut machine = with_nodes(2);
+        accept(&mut machine, Message::Dead(accusation("a", 1, from)));
+        accept(&mut machine, Message::Alive(alive("a", 99, 1)));
+        let moved =
+            machine.member("a").map(|node| node.address) == Some(Address::v4([10, 0, 0, 99], 7946));
+        assert_eq!(moved, moves, "dead from {from}");
+    }
+}
+
+#[test]
+fn a_dead_name_may_be_reclaimed_after_the_configured_time() {
+    let mut config = config();
+    config.dead_node_reclaim_time = Duration::from_secs(10);
+    let mut machine = Machine::new(config, 7, NOW).expect("the config is valid");
+    accept(&mut machine, Message::Alive(alive("a", 2, 1)));
+    accept(&mut machine, Message::Dead(accusation("a", 1, "b")));
+    for (now, expected) in [(after(10), NodeState::Dead), (after(11), NodeState::Alive)] {
+        assert_eq!(
+            handle(&mut machine, now, Message::Alive(alive("a", 99, 1))),
+            Ok(())
+        );
+        assert_eq!(state(&machine, "a"), Some(expected));
+    }
+}
+
+#[test]
+fn records_that_would_harm_others_are_not_taken() {
+    let mut machine = machine();
+    for vsn in [
+        None,
+        Some(vec![]),
+        Some(vec![1, 5, 2]),
+        Some(vec![0; 6]),
+        Some(vec![3, 5, 3, 0, 0, 0]),
+        Some(vec![1, 5, 2, 2, 2, 2]),
+    ] {
+        let message = Message::Alive(Alive {
+            vsn: vsn.clone(),
+            ..alive("a", 2, 1)
+        });
+        let result = handle(&mut machine, NOW, message);
+        assert!(
+            matches!(result, Err(WireError::Malformed { .. })),
+            "{vsn:?}: {result:?}"
+        );
+    }
+    for bad in [
+        Alive {
+            node: String::new(),
+            ..alive("a", 2, 1)
+        },
+        Alive {
+            node: "x".repeat(256),
+            ..alive("a", 2, 1)
+        },
+        Alive {
+            meta: Some(vec![0; 513]),
+            ..alive("a", 2, 1)
+        },
+        Alive {
+            addr: vec![10, 0],
+            ..alive("a", 2, 1)
+        },
+    ] {
+        assert!(handle(&mut machine, NOW, Message::Alive(bad)).is_err());
+    }
+    assert_eq!(machine.members().count(), 1);
+}
+
+#[test]
+fn the_number_of_nodes_is_bounded() {
+    let mut config = config();
+    config.max_members = 2;
+    let mut machine = Machine::new(config, 7, NOW).expect("the config is valid");
+    accept(&mut machine, Message::Alive(alive("a", 2, 1)));
+    let result = handle(&mut machine, NOW, Message::Alive(alive("b", 3, 1)));
+    assert_eq!(
+        result,
+        Err(WireError::Full {
+            what: "nodes",
+            limit: 2
+        })
+    );
+    accept(&mut machine, Message::Alive(alive("a", 2, 2)));
+}
+
+#[test]
+fn port_0_means_our_own_port() {
+    let mut machine = machine();
+    accept(
+        &mut machine,
+        Message::Alive(Alive {
+            port: 0,
+            ..alive("a", 2, 1)
+        }),
+    );
+    assert_eq!(
+        machine.member("a").map(|node| node.address.port),
+        Some(7946)
+    );
+}
+
+#[test]
+fn accusations_are_refuted_above_the_accused_incarnation() {
+    for message in [
+        Message::Suspect(accusation("me", 9, "a")),
+        Message::Dead(accusation("me", 9, "a")),
+        Message::Alive(alive("me", 1, 9)),
+    ] {
+        let mut machine = with_nodes(1);
+        accept(&mut machine, message.clone());
+        assert_eq!(machine.local().incarnation, 10, "{message:?}");
+        assert_eq!(machine.local().state, NodeState::Alive);
+        assert_eq!(machine.health_score(), 1);
+        assert_eq!(events(&mut machine), [Event::Refuted { incarnation: 10 }]);
+    }
+}
+
+#[test]
+fn our_own_record_from_others_is_refuted_only_if_it_differs() {
+    let mut machine = with_nodes(1);
+    accept(&mut machine, Message::Alive(alive("me", 1, 1)));
+    assert_eq!(events(&mut machine), []);
+    let meta = Some(b"not ours".to_vec());
+    accept(
+        &mut machine,
+        Message::Alive(Alive {
+            meta,
+            ..alive("me", 1, 1)
+        }),
+    );
+    assert_eq!(events(&mut machine), [Event::Refuted { incarnation: 2 }]);
+}
+
+#[test]
+fn old_and_unknown_accusations_are_ignored() {
+    let mut machine = machine();
+    accept(&mut machine, Message::Alive(alive("a", 2, 5)));
+    outputs(&mut machine);
+    accept(&mut machine, Message::Suspect(accusation("a", 4, "b")));
+    accept(&mut machine, Message::Dead(accusation("a", 4, "b")));
+    accept(&mut machine, Message::Suspect(accusation("nobody", 4, "b")));
+    accept(&mut machine, Message::Dead(accusation("nobody", 4, "b")));
+    assert_eq!(events(&mut machine), []);
+    assert_eq!(state(&machine, "a"), Some(NodeState::Alive));
+    assert_eq!(state(&machine, "nobody"), None);
+}
+
+#[test]
+fn a_suspect_dies_unless_it_objects_in_time() {
+    for objects in [false, true] {
+        let mut machine = with_nodes(2);
+        accept(&mut machine, Message::Suspect(accusation("a", 1, "b")));
+        assert_eq!(state(&machine, "a"), Some(NodeState::Suspect));
+        assert_eq!(machine.alive_count(), 3, "a suspect still counts");
+        if objects {
+            accept(&mut machine, Message::Alive(alive("a", 10, 2)));
+        }
+        run(&mut machine, after(19), answer_pings);
+        assert_ne!(state(&machine, "a"), Some(NodeState::Dead));
+        run(&mut machine, after(21), answer_pings);
+        let expected = if objects {
+            NodeState::Alive
+        } else {
+            NodeState::Dead
+        };
+        assert_eq!(state(&machine, "a"), Some(expected));
+    }
+}

@@ -1,0 +1,134 @@
+//! Pings, asked and answered.
+
+use super::*;
+
+#[test]
+fn a_ping_is_answered_where_it_says_and_only_by_whom_it_is_for() {
+    let mut machine = machine();
+    let ping = |node: &str, port| {
+        Message::Ping(Ping {
+            seq_no: 4,
+            node: node.to_owned(),
+            source_addr: vec![10, 0, 0, 2],
+            source_port: port,
+            source_node: "a".to_owned(),
+        })
+    };
+    for (port, answer_to) in [(7000, "10.0.0.2:7000"), (0, "10.0.0.9:7946")] {
+        accept(&mut machine, ping("me", port));
+        let answer_to: SocketAddr = answer_to.parse().expect("an address");
+        let answered = sent(&mut machine);
+        assert!(
+            matches!(&answered[0], (to, Message::Ack(ack)) if *to == answer_to && ack.seq_no == 4)
+        );
+    }
+    accept(&mut machine, ping("", 7000));
+    assert!(!sent(&mut machine).is_empty());
+    let other = handle(&mut machine, NOW, ping("you", 7000));
+    assert_eq!(
+        other,
+        Err(WireError::WrongNode {
+            name: "you".to_owned()
+        })
+    );
+    let lost = machine.handle_packet(NOW, "", &ping("me", 0).encode());
+    assert!(matches!(lost, Err(WireError::NoReturnAddress { .. })));
+    assert_eq!(sent(&mut machine), []);
+}
+
+#[test]
+fn a_probe_asks_others_and_then_suspects() {
+    let mut machine = with_nodes(3);
+    let mut asked = Vec::new();
+    let mut target = None;
+    run(&mut machine, after(10), |_, _, to, message| match message {
+        Message::Ping(ping) if target.is_none() => target = Some((to, ping)),
+        Message::IndirectPing(request) => asked.push((to, request)),
+        _ => {}
+    });
+    let (to, ping) = target.expect("somebody is probed");
+    assert_eq!(asked.len(), 2, "both others are asked");
+    for (helper, request) in &asked {
+        assert_ne!(*helper, to);
+        assert_eq!(
+            (request.seq_no, &request.node, request.nack),
+            (ping.seq_no, &ping.node, true)
+        );
+    }
+    run(&mut machine, after(16), |_, _, _, _| {});
+    assert_eq!(state(&machine, &ping.node), Some(NodeState::Suspect));
+    assert_eq!(
+        machine.health_score(),
+        2,
+        "two nacks are missing: the fault may be here"
+    );
+}
+
+#[test]
+fn nacks_acquit_the_prober() {
+    let mut machine = with_nodes(3);
+    run(&mut machine, after(16), |machine, now, _, message| {
+        if let Message::IndirectPing(request) = message {
+            assert_eq!(handle(machine, now, Message::Nack(request.seq_no)), Ok(()));
+        }
+    });
+    assert!(
+        machine
+            .members()
+            .any(|node| node.state == NodeState::Suspect)
+    );
+    assert_eq!(machine.health_score(), 0);
+}
+
+#[test]
+fn an_indirect_ping_is_relayed_and_its_failure_reported() {
+    for target_answers in [true, false] {
+        let mut machine = machine();
+        let request = IndirectPing {
+            seq_no: 77,
+            target: vec![10, 0, 0, 3],
+            port: 7946,
+            node: "b".to_owned(),
+            nack: true,
+            source_addr: vec![10, 0, 0, 2],
+            source_port: 7946,
+            source_node: "a".to_owned(),
+        };
+        accept(&mut machine, Message::IndirectPing(request));
+        let relayed = sent(&mut machine).remove(0);
+        let (to, Message::Ping(ping)) = relayed else {
+            panic!("no ping")
+        };
+        assert_eq!(
+            (to.to_string().as_str(), ping.node.as_str()),
+            ("10.0.0.3:7946", "b")
+        );
+        if target_answers {
+            let ack = Ack {
+                seq_no: ping.seq_no,
+                payload: None,
+            };
+            accept(&mut machine, Message::Ack(ack));
+        } else {
+            machine.handle_timeout(after(2));
+        }
+        let replies = sent(&mut machine);
+        let (to, reply) = &replies[0];
+        assert_eq!(to.to_string(), "10.0.0.2:7946");
+        match target_answers {
+            true => assert!(matches!(reply, Message::Ack(ack) if ack.seq_no == 77)),
+            false => assert_eq!(*reply, Message::Nack(77)),
+        }
+    }
+}
+
+#[test]
+fn a_suspect_is_probed_with_the_accusation() {
+    let mut machine = with_nodes(1);
+    accept(&mut machine, Message::Suspect(accusation("a", 1, "b")));
+    let mut told = false;
+    run(&mut machine, after(11), |_, _, _, message| {
+        told |= matches!(message, Message::Suspect(said) if said.from == "me");
+    });
+    assert!(told);
+}
