@@ -5,6 +5,7 @@
 
 mod codec;
 mod normalise;
+mod prune;
 mod split;
 mod validate;
 

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used)]
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use pyroscope_profile::pprof::{self, Limits};
@@ -190,21 +191,27 @@ fn merging_adds_up_as_in_go() {
 fn a_merge_holds_each_symbol_once() {
     let part = stored("cpu-40");
     let profile_type = &ProfileType::of_columns("process_cpu", &part)[1];
-    let mut merge = PprofMerge::new(profile_type);
-    for _ in 0..3 {
-        merge.add(&part, 1, &CallSite::default());
-    }
-    let merged = merge.finish();
-    assert_eq!(merged.sample.len(), part.sample.len());
-    assert_eq!(merged.location.len(), part.location.len());
-    assert_eq!(merged.function.len(), part.function.len());
-    assert!(merged.string_table.len() <= part.string_table.len());
+    let merged = |times| {
+        let mut merge = PprofMerge::new(profile_type);
+        for _ in 0..times {
+            merge.add(&part, 1, &CallSite::default());
+        }
+        merge.finish()
+    };
+    let (once, mut thrice) = (merged(1), merged(3));
+    assert_eq!(once.location.len(), part.location.len());
+    assert_eq!(once.sample.len(), part.sample.len());
     assert_eq!(
-        ProfileType::of_columns("process_cpu", &merged),
+        ProfileType::of_columns("process_cpu", &once),
         std::slice::from_ref(profile_type)
     );
-    let total = |profile, column| pprof::total(profile, column, &CallSite::default());
-    assert_eq!(total(&merged, 0), 3 * total(&part, 1));
+    for (sample, single) in thrice.sample.iter_mut().zip(&once.sample) {
+        assert_eq!(sample.value, [3 * single.value[0]]);
+        sample.value.clone_from(&single.value);
+    }
+    assert_eq!(thrice, once);
+    let texts: BTreeSet<&String> = once.string_table.iter().collect();
+    assert_eq!(texts.len(), once.string_table.len());
 }
 
 #[test]

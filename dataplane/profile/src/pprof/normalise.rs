@@ -4,6 +4,7 @@ use proto::google::v1::{Label, Location, Profile, Sample};
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 use super::Limits;
+use super::prune::prune;
 use crate::stack::Ids;
 
 /// Go heap profiles put the size class on each sample; it tells apart stacks
@@ -15,6 +16,8 @@ const REDUNDANT_LABEL: &str = "bytes";
 /// * Samples are dropped that have no positive value, a negative one, a wrong
 ///   number of values, or a location or function that does not exist.
 /// * Stacks are cut to the frames next to the root, strings to their tail.
+/// * Type parameters of Go functions become `[...]`, as `f[go.shape.int]` and
+///   `f[go.shape.string]` are one function to a reader.
 /// * Samples with the same stack and labels are summed; the first one's place
 ///   is kept.
 /// * What is not referenced is dropped, and ids become dense: the id of entry
@@ -42,6 +45,7 @@ pub fn normalise(profile: &mut Profile, limits: &Limits) {
     });
     sum_same_stacks(&mut profile.sample);
     prune(profile, &functions);
+    drop_type_parameters(profile);
     for text in &mut profile.string_table {
         keep_tail(text, limits.symbol_bytes);
     }
@@ -168,139 +172,14 @@ fn same_stack_order(a: &Sample, b: &Sample) -> Ordering {
     a.location_id.cmp(&b.location_id).then_with(by_labels)
 }
 
-/// Drops what no sample references and numbers the rest densely. Locations of
-/// samples are positions here, not ids.
-fn prune(profile: &mut Profile, functions: &Ids) {
-    let mut locations = Renumber::new(profile.location.len());
-    for sample in &profile.sample {
-        for at in &sample.location_id {
-            locations.mark(*at as usize);
+fn drop_type_parameters(profile: &mut Profile) {
+    for function in &profile.function {
+        // `prune` made every index valid.
+        let name = &mut profile.string_table[function.name as usize];
+        let from = name.find("[go.shape.");
+        if let Some((from, to)) = from.zip(name.rfind(']')).filter(|(from, to)| from < to) {
+            name.replace_range(from..=to, "[...]");
         }
-    }
-    locations.number();
-    locations.keep(&mut profile.location);
-
-    let mappings = Ids::new(profile.mapping.iter().map(|m| m.id));
-    let mut used_functions = Renumber::new(profile.function.len());
-    let mut used_mappings = Renumber::new(profile.mapping.len());
-    for location in &profile.location {
-        for line in &location.line {
-            if let Some(at) = functions.position(line.function_id) {
-                used_functions.mark(at);
-            }
-        }
-        if let Some(at) = mappings.position(location.mapping_id) {
-            used_mappings.mark(at);
-        }
-    }
-    used_functions.number();
-    used_mappings.number();
-    for (at, location) in profile.location.iter_mut().enumerate() {
-        location.id = at as u64 + 1;
-        let mapping = mappings.position(location.mapping_id);
-        location.mapping_id = mapping.map_or(0, |at| used_mappings.id(at));
-        for line in &mut location.line {
-            let function = functions.position(line.function_id);
-            line.function_id = function.map_or(0, |at| used_functions.id(at));
-        }
-    }
-    used_functions.keep(&mut profile.function);
-    used_mappings.keep(&mut profile.mapping);
-    for (id, function) in (1..).zip(&mut profile.function) {
-        function.id = id;
-    }
-    for (id, mapping) in (1..).zip(&mut profile.mapping) {
-        mapping.id = id;
-    }
-    for sample in &mut profile.sample {
-        for at in &mut sample.location_id {
-            *at = locations.id(*at as usize);
-        }
-    }
-    prune_strings(profile);
-}
-
-fn prune_strings(profile: &mut Profile) {
-    if profile.string_table.is_empty() {
-        profile.string_table.push(String::new());
-    }
-    let mut strings = Renumber::new(profile.string_table.len());
-    strings.mark(0);
-    for_each_string(profile, |index| match usize::try_from(*index) {
-        Ok(at) if at < strings.len() => strings.mark(at),
-        _ => *index = 0,
-    });
-    strings.number();
-    for_each_string(profile, |index| {
-        *index = strings.id(*index as usize) as i64 - 1
-    });
-    strings.keep(&mut profile.string_table);
-}
-
-fn for_each_string(profile: &mut Profile, mut visit: impl FnMut(&mut i64)) {
-    for column in profile
-        .sample_type
-        .iter_mut()
-        .chain(&mut profile.period_type)
-    {
-        visit(&mut column.r#type);
-        visit(&mut column.unit);
-    }
-    for sample in &mut profile.sample {
-        for label in &mut sample.label {
-            visit(&mut label.key);
-            visit(&mut label.str);
-            visit(&mut label.num_unit);
-        }
-    }
-    for mapping in &mut profile.mapping {
-        visit(&mut mapping.filename);
-        visit(&mut mapping.build_id);
-    }
-    for function in &mut profile.function {
-        visit(&mut function.name);
-        visit(&mut function.system_name);
-        visit(&mut function.filename);
-    }
-    profile.comment.iter_mut().for_each(&mut visit);
-    visit(&mut profile.drop_frames);
-    visit(&mut profile.keep_frames);
-    visit(&mut profile.default_sample_type);
-}
-
-/// Which entries of a table are used, and their ids once the others are gone.
-struct Renumber {
-    /// 0: unused; before [`Renumber::number`] any other value means used.
-    ids: Vec<u64>,
-}
-
-impl Renumber {
-    fn new(len: usize) -> Self {
-        Self { ids: vec![0; len] }
-    }
-
-    fn len(&self) -> usize {
-        self.ids.len()
-    }
-
-    fn mark(&mut self, at: usize) {
-        self.ids[at] = 1;
-    }
-
-    fn number(&mut self) {
-        let used = self.ids.iter_mut().filter(|id| **id != 0);
-        for (next, id) in (1..).zip(used) {
-            *id = next;
-        }
-    }
-
-    fn id(&self, at: usize) -> u64 {
-        self.ids[at]
-    }
-
-    fn keep<T>(&self, table: &mut Vec<T>) {
-        let mut ids = self.ids.iter();
-        table.retain(|_| ids.next().is_some_and(|id| *id != 0));
     }
 }
 
@@ -308,5 +187,116 @@ fn keep_tail(text: &mut String, max_bytes: usize) {
     if text.len() > max_bytes {
         let from = text.ceil_char_boundary(text.len() - max_bytes);
         text.drain(..from);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proto::google::v1::{Function, Line, ValueType};
+
+    /// One sample per stack of function names, leaf first.
+    fn profile(names: &[&str], stacks: &[&[u64]]) -> Profile {
+        let ids = || 1..=names.len() as u64;
+        let strings = ["", "cpu", "ns"].iter().chain(names);
+        Profile {
+            string_table: strings.map(|text| (*text).to_owned()).collect(),
+            sample_type: vec![ValueType { r#type: 1, unit: 2 }],
+            sample: stacks
+                .iter()
+                .map(|stack| Sample {
+                    location_id: stack.to_vec(),
+                    value: vec![1],
+                    ..Sample::default()
+                })
+                .collect(),
+            location: ids()
+                .map(|id| Location {
+                    id,
+                    line: vec![Line {
+                        function_id: id,
+                        line: 1,
+                    }],
+                    ..Location::default()
+                })
+                .collect(),
+            function: ids()
+                .map(|id| Function {
+                    id,
+                    name: id as i64 + 2,
+                    ..Function::default()
+                })
+                .collect(),
+            ..Profile::default()
+        }
+    }
+
+    fn normalised(mut profile: Profile, change: impl FnOnce(&mut Profile)) -> Profile {
+        change(&mut profile);
+        normalise(&mut profile, &Limits::default());
+        profile
+    }
+
+    #[test]
+    fn same_stacks_are_summed_in_place_of_the_first() {
+        let stacks: [&[u64]; 4] = [&[2, 1], &[1], &[2, 1], &[1, 2]];
+        let profile = normalised(profile(&["a", "b"], &stacks), |_| {});
+        let got: Vec<_> = profile
+            .sample
+            .iter()
+            .map(|s| (&*s.location_id, s.value[0]))
+            .collect();
+        assert_eq!(got, [(&[2, 1][..], 2), (&[1], 1), (&[1, 2], 1)]);
+    }
+
+    #[test]
+    fn broken_samples_are_dropped() {
+        let stacks: [&[u64]; 7] = [&[1], &[1], &[1], &[1], &[0], &[9], &[3, 1]];
+        let profile = normalised(profile(&["a", "b", "c"], &stacks), |p| {
+            p.sample[1].value = vec![0];
+            p.sample[2].value = vec![-1];
+            p.sample[3].value = vec![1, 1];
+            p.location[2].line[0].function_id = 9;
+        });
+        assert_eq!(profile.sample.len(), 1);
+        assert_eq!(profile.string_table, ["", "cpu", "ns", "a"]);
+        assert_eq!((profile.location.len(), profile.function.len()), (1, 1));
+    }
+
+    #[test]
+    fn the_size_class_of_go_heaps_tells_nothing_apart() {
+        let profile = normalised(profile(&["bytes", "env"], &[&[1], &[1], &[1]]), |p| {
+            let number = |key, num| Label {
+                key,
+                num,
+                ..Label::default()
+            };
+            p.sample[0].label = vec![number(3, 48)];
+            p.sample[1].label = vec![number(3, 64)];
+            p.sample[2].label = vec![number(4, 64)];
+        });
+        let values: Vec<i64> = profile.sample.iter().map(|s| s.value[0]).collect();
+        assert_eq!(values, [2, 1]);
+    }
+
+    #[test]
+    fn long_strings_keep_their_tail() {
+        let name = format!("é{}", "x".repeat(65_534));
+        let profile = normalised(profile(&[&name], &[&[1]]), |_| {});
+        assert_eq!(profile.string_table[3], "x".repeat(65_534));
+    }
+
+    #[test]
+    fn type_parameters_of_go_are_dropped() {
+        let names = [
+            "slices.f[go.shape.[]int,go.shape.struct { a [2]int }].func1",
+            "g[T]",
+            "]h[go.shape.",
+        ];
+        let profile = normalised(profile(&names, &[&[1, 2, 3]]), |_| {});
+        assert_eq!(
+            profile.string_table[3..],
+            ["slices.f[...].func1", "g[T]", "]h[go.shape."]
+        );
     }
 }
