@@ -125,7 +125,8 @@ pub(crate) fn nearest_flag(name: &str) -> Option<String> {
     nearest(name, all().map(|setting| setting.flag)).map(str::to_owned)
 }
 
-/// Returns the key that looks most like the last one of `path`, among those beside it.
+/// Returns the key that looks most like the last one of `path` among those beside it, or else
+/// the same key in another section.
 pub(crate) fn nearest_path(path: &str) -> Option<String> {
     let (section, key) = path.rsplit_once('.').unwrap_or(("", path));
     let beside = all().filter_map(|setting| key_within(setting.path, section));
@@ -140,7 +141,11 @@ pub(crate) fn nearest_path(path: &str) -> Option<String> {
             _ => format!("{section}.{found}"),
         });
     }
-    nearest(path, all().map(|setting| setting.path)).map(str::to_owned)
+    // The right key in the wrong section.
+    all()
+        .map(|setting| setting.path)
+        .find(|path| path.rsplit('.').next() == Some(key))
+        .map(str::to_owned)
 }
 
 /// Returns the key by which `section` holds `path`.

@@ -14,8 +14,8 @@ const MOST_TOKENS: usize = 1 << 14;
 const MOST_REPLICAS: usize = 64;
 /// What the limits call a MB.
 const BYTES_IN_MB: f64 = 1024.0 * 1024.0;
-/// Below this a head does not hold one profile of the default maximum size.
-const LEAST_HEAD_BYTES: u64 = 16 << 20;
+/// Less refuses nearly every write; it is perhaps a number of megabytes.
+const LEAST_HEAD_BYTES: u64 = 1 << 20;
 
 impl Config {
     /// Checks everything that the types of the fields do not; returns all that is wrong.

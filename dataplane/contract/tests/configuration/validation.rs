@@ -96,7 +96,7 @@ fn the_rest_of_the_rules() {
             c.memberlist.bind_addr = vec!["localhost".to_owned()];
         }),
         ("must not be empty", |c| c.pyroscopedb.data_path.clear()),
-        ("1024 is too small; at least 16777216", |c| {
+        ("1024 is too small; at least 1048576", |c| {
             c.ingester.max_head_bytes = 1024
         }),
         (

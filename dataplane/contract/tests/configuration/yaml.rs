@@ -127,7 +127,7 @@ fn messages_name_the_key_the_place_and_the_way_out() {
         ("zzz: 1", "line 1, column 1: key zzz: unknown key"),
         (
             "num_tokens: 1",
-            "line 1, column 1: key num_tokens: unknown key",
+            "line 1, column 1: key num_tokens: unknown key; did you mean \"ingester.lifecycler.num_tokens\"?",
         ),
         (
             "server: {http_listen_port: 70000}",
