@@ -226,7 +226,8 @@ impl Ring {
         found
     }
 
-    /// Whether every zone has its replica or nobody left to ask.
+    /// Whether every zone has its replica or nobody left to ask, so that the
+    /// rest of the lap is in vain.
     fn zones_exhausted(&self, found: &[Arc<Instance>], op: Op) -> bool {
         self.zones().all(|(zone, count)| {
             !zone.is_empty()

@@ -121,9 +121,7 @@ fn is_excluded(instance: &Instance, since: Option<i64>) -> bool {
 
 /// Whether the shard may have been another one before this instance changed.
 fn changed_since(instance: &Instance, since: i64) -> bool {
-    instance.registered_timestamp >= since
-        || instance.read_only
-        || instance.read_only_updated_timestamp >= since
+    instance.registered_timestamp >= since || instance.read_only_updated_timestamp >= since
 }
 
 /// The seed of a tenant's draw: the first eight bytes of MD5(tenant), or of

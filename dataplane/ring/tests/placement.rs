@@ -264,3 +264,48 @@ fn instances_of_excluded_zones_are_not_used() {
         ["ing-0", "ing-2", "ing-3", "ing-5"].into()
     );
 }
+
+#[test]
+fn a_token_that_two_claim_belongs_to_the_smaller_id() {
+    let mut desc = Desc::default();
+    desc.ingesters
+        .extend([instance(0, vec![500]), instance(1, vec![500])]);
+    let ring = Ring::new(&desc, config(1, false));
+    assert_eq!(ring.ownership(), [1.0, 0.0]);
+    assert_eq!(
+        ring.get(7, Op::Write, NOW).unwrap().instances[0].id,
+        "ing-0"
+    );
+}
+
+#[test]
+fn a_small_zone_is_in_the_shard_with_all_its_instances() {
+    let mut desc = Desc::default();
+    // Zones of 2, 1 and 1; the one of zone-1 has no tokens yet.
+    desc.ingesters.extend([
+        instance(0, vec![10, 40]),
+        instance(1, Vec::new()),
+        instance(2, vec![20]),
+        instance(3, vec![30]),
+    ]);
+    let shard = Ring::new(&desc, config(1, true)).shuffle_shard("tenant", 3);
+    assert_eq!(shard.instances().len(), 3);
+    assert!(ids(shard.instances()).is_superset(&["ing-1", "ing-2"].into()));
+}
+
+#[test]
+fn a_lookback_to_before_the_first_instance_is_the_whole_ring() {
+    let mut desc = Desc::default();
+    desc.ingesters
+        .extend((0..4).map(|i| instance(i, vec![i as u32 * 1000])));
+    for instance in desc.ingesters.values_mut() {
+        instance.read_only = true;
+    }
+    let ring = Ring::new(&desc, config(1, false));
+    let two_days = Duration::from_secs(2 * 86_400);
+    let shard = ring.shuffle_shard_with_lookback("tenant", 1, two_days, NOW);
+    assert_eq!(shard.instances().len(), 4);
+    let hour = Duration::from_secs(3600);
+    let shard = ring.shuffle_shard_with_lookback("tenant", 1, hour, NOW);
+    assert!(shard.instances().is_empty());
+}

@@ -3,6 +3,7 @@
 mod node;
 mod properties;
 mod readiness;
+mod repair;
 
 use std::time::Duration;
 
