@@ -12,7 +12,8 @@ use prometheus_client::registry::Registry;
 use proto::reader::v1::{MergeRequest, MergeResponse, SelectRequest, SelectResponse};
 use tracing::info;
 
-use crate::budget::Budget;
+use crate::budget::{Budget, Full};
+use crate::head::cost;
 use crate::ingest;
 use crate::metrics::{HeadMetrics, WalMetrics};
 use crate::push::{IncomingProfile, PushError, PushLimits};
@@ -285,8 +286,18 @@ impl Engine {
         u64::try_from(self.opened.elapsed().as_millis()).unwrap_or(u64::MAX)
     }
 
-    pub(crate) fn tenant_or_new(&self, name: &str) -> Arc<Tenant> {
-        self.tenants.get_or_new(name, &self.head_metrics)
+    /// Returns a tenant, which is made if there is none and there is room: names
+    /// of tenants come from outside.
+    pub(crate) fn tenant_or_new(&self, name: &str) -> Result<Arc<Tenant>, Full> {
+        if let Some(tenant) = self.tenants.get(name) {
+            return Ok(tenant);
+        }
+        let room = self.budget.reserve(cost::TENANT)?;
+        let (tenant, is_new) = self.tenants.get_or_new(name, &self.head_metrics);
+        if is_new {
+            room.settle(cost::TENANT);
+        }
+        Ok(tenant)
     }
 
     /// Counts a profile that was stored, and the series that came with it.
@@ -300,14 +311,16 @@ impl Tenants {
         self.by_name.read().get(name).cloned()
     }
 
-    fn get_or_new(&self, name: &str, metrics: &HeadMetrics) -> Arc<Tenant> {
-        if let Some(tenant) = self.get(name) {
-            return tenant;
-        }
+    /// Returns a tenant, and whether it is new.
+    fn get_or_new(&self, name: &str, metrics: &HeadMetrics) -> (Arc<Tenant>, bool) {
         let mut tenants = self.by_name.write();
-        let tenant = tenants.entry(Arc::from(name)).or_default().clone();
+        if let Some(tenant) = tenants.get(name) {
+            return (tenant.clone(), false);
+        }
+        let tenant = Arc::<Tenant>::default();
+        tenants.insert(Arc::from(name), tenant.clone());
         metrics.tenants.set(tenants.len() as i64);
-        tenant
+        (tenant, true)
     }
 
     /// Puts a profile of the log into the head. There is room for it, whatever
@@ -319,7 +332,10 @@ impl Tenants {
         metrics: &HeadMetrics,
     ) -> Result<Applied, profile::PprofError> {
         let new = ingest::from_record(record)?;
-        let tenant = self.get_or_new(record.tenant, metrics);
+        let (tenant, is_new) = self.get_or_new(record.tenant, metrics);
+        if is_new {
+            budget.spend(cost::TENANT);
+        }
         let Some(added) = tenant.head.write().insert(&new) else {
             return Ok(Applied::Duplicate);
         };

@@ -127,9 +127,6 @@ impl Head {
             return None;
         }
         let mut added = Added::default();
-        if self.profiles == 0 {
-            added.bytes += cost::TENANT;
-        }
         let symbols_before = self.symbols.bytes();
         let stored = Arc::new(self.stored(new));
         added.bytes += self.symbols.bytes() - symbols_before;

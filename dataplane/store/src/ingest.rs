@@ -147,12 +147,8 @@ fn admit_one(
         raw,
     };
     let payload = record.encode()?;
-    let admitted = engine.tenant_or_new(tenant).admit(
-        &new,
-        limits.max_series,
-        &engine.budget,
-        engine.now(),
-    )?;
+    let tenant = engine.tenant_or_new(tenant)?;
+    let admitted = tenant.admit(&new, limits.max_series, &engine.budget, engine.now())?;
     Ok((admitted, new, payload))
 }
 

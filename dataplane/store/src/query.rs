@@ -199,7 +199,7 @@ pub(crate) fn merge(
     tenant: Option<&Tenant>,
     request: &MergeRequest,
 ) -> Result<MergeResponse, QueryError> {
-    let criteria = Criteria::parse(request.select.as_ref().unwrap_or(&SelectRequest::default()))?;
+    let criteria = Criteria::parse(&request.select.clone().unwrap_or_default())?;
     let format =
         MergeFormat::try_from(request.format).map_err(|_| QueryError::Format(request.format))?;
     let (keys, []) = request.keys.as_chunks::<16>() else {

@@ -6,7 +6,7 @@
 
 use profile::{Labels, Profile};
 
-/// An empty tenant: its tables and locks.
+/// An empty tenant: its name, tables and locks.
 pub(crate) const TENANT: u64 = 4096;
 pub(crate) const FUNCTION: u64 = 96;
 pub(crate) const MAPPING: u64 = 176;
@@ -47,8 +47,7 @@ pub(crate) fn bound<'a>(
         .iter()
         .map(|sample| sample.location_id.len())
         .sum();
-    TENANT
-        + series(pushed)
+    series(pushed)
         + stored.map(series).sum::<u64>()
         + self::profile(stacks, profile.sample_type.len())
         + nodes as u64 * NODE
