@@ -10,6 +10,8 @@ mod pod;
 mod service;
 mod service_account;
 mod stateful_set;
+#[cfg(test)]
+mod tests;
 
 use crds::{Mode, PodSettings, PyroscopeCluster};
 use kube::Resource;
@@ -101,7 +103,7 @@ impl Component {
 ///
 /// # Errors
 ///
-/// Fails when `spec.config` does not fit the data plane's configuration.
+/// Fails when `spec.config` or extra flags do not fit the data plane.
 pub(crate) fn render(
     cluster: &PyroscopeCluster,
     platform: &Platform,
@@ -117,6 +119,7 @@ pub(crate) fn render(
         service_account::service_account(cluster).map(|it| object(Kind::ServiceAccount, &it)),
     );
     for component in Component::of(cluster.spec.mode) {
+        config::check_flags(*component, &pod::args(cluster, *component), &config)?;
         let pods = pod::template(cluster, platform, *component, &config);
         let workload = match component {
             Component::Ingester | Component::Monolithic => object(

@@ -335,3 +335,6 @@ fn config_valid(facts: &Facts<'_>) -> Finding {
         message,
     }
 }
+
+#[cfg(test)]
+mod tests;

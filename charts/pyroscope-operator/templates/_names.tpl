@@ -14,10 +14,6 @@ app.kubernetes.io/instance: {{ .Release.Name }}
 - apiGroups: [pyroscope-operator.dev]
   resources: [pyroscopeclusters/status]
   verbs: [patch]
-# Owner references block the deletion of the cluster until its objects are gone.
-- apiGroups: [pyroscope-operator.dev]
-  resources: [pyroscopeclusters/finalizers]
-  verbs: [update]
 - apiGroups: [""]
   resources: [services, configmaps, serviceaccounts]
   verbs: [get, list, watch, create, patch, delete]

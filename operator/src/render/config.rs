@@ -1,12 +1,13 @@
 use std::collections::BTreeMap;
 
+use contract::error::{Error, Errors, Place};
 use contract::{Config, Duration};
 use crds::PyroscopeCluster;
 use k8s_openapi::api::core::v1::ConfigMap;
 use serde_json::{Map, Value};
 
 use super::pod::DATA_PATH;
-use super::{labels, service};
+use super::{Component, labels, service};
 
 /// Name of the configuration file.
 pub(super) const FILE: &str = "config.yaml";
@@ -46,8 +47,11 @@ pub(crate) enum ConfigError {
     Misfit(String),
     #[error("spec.ring.{field} is not a duration: {reason}")]
     Duration { field: &'static str, reason: String },
-    #[error("cannot write the configuration as YAML: {0}")]
-    Yaml(String),
+    #[error("the flags of the {component} do not fit the data plane: {reason}")]
+    Flags {
+        component: &'static str,
+        reason: String,
+    },
 }
 
 /// Returns the name of the configuration's ConfigMap.
@@ -64,10 +68,85 @@ pub(super) fn config_map(cluster: &PyroscopeCluster, yaml: &str) -> ConfigMap {
     }
 }
 
-/// Returns the configuration file of every pod, as the data plane parses it.
+/// Returns the configuration file of every pod, which the data plane has accepted.
 pub(super) fn yaml(cluster: &PyroscopeCluster) -> Result<String, ConfigError> {
-    let config = overlaid(own(cluster)?, &cluster.spec.config)?;
-    serde_saphyr::to_string(&config).map_err(|error| ConfigError::Yaml(error.to_string()))
+    let own = own(cluster)?;
+    let overlay = &cluster.spec.config;
+    if overlay.is_empty() {
+        return checked(&own.to_yaml_minimal());
+    }
+    if let Some(path) = OWNED.iter().find(|path| contains(overlay, path)) {
+        return Err(ConfigError::Owned((*path).to_owned()));
+    }
+    // By itself first, so that an error speaks of nothing else.
+    checked(&text(overlay)?)?;
+    let mut merged = serde_json::to_value(own).map_err(misfit)?;
+    merge(&mut merged, overlay);
+    checked(&text(&merged)?)
+}
+
+/// Returns a configuration in its shortest form, if the data plane takes it.
+fn checked(yaml: &str) -> Result<String, ConfigError> {
+    match Config::from_yaml(yaml) {
+        Ok((config, _)) => Ok(config.to_yaml_minimal()),
+        Err(errors) => Err(ConfigError::Misfit(joined(errors))),
+    }
+}
+
+/// Checks the flags of a component together with its configuration file, as its
+/// pods will.
+pub(super) fn check_flags(
+    component: Component,
+    args: &[String],
+    yaml: &str,
+) -> Result<(), ConfigError> {
+    let args: Vec<String> = args.iter().map(|arg| filled_in(arg)).collect();
+    contract::args::parse(&args, &|_| None, &|_| Ok(yaml.to_owned()))
+        .map(drop)
+        .map_err(|errors| ConfigError::Flags {
+            component: component.as_str(),
+            reason: joined(errors),
+        })
+}
+
+/// Returns a flag as one pod gets it: the kubelet fills in what differs from pod to
+/// pod.
+pub(super) fn filled_in(arg: &str) -> String {
+    arg.replace("$(POD_IP)", "192.0.2.1")
+        .replace("$(POD_NAME)", "pod-0")
+}
+
+/// Writes errors on one line, without their places: the user's text has others.
+fn joined(errors: Errors) -> String {
+    let lines: Vec<_> = errors
+        .0
+        .into_iter()
+        .map(|it| placeless(it).to_string())
+        .collect();
+    lines.join("; ")
+}
+
+fn placeless(mut error: Error) -> Error {
+    match &mut error {
+        Error::UnknownKey { place, .. }
+        | Error::BadValue { place, .. }
+        | Error::NotSupported { place, .. } => {
+            if let Place::Key { file, at, .. } = place {
+                file.clear();
+                *at = None;
+            }
+        }
+        _ => {}
+    }
+    error
+}
+
+fn text(tree: &impl serde::Serialize) -> Result<String, ConfigError> {
+    serde_saphyr::to_string(tree).map_err(misfit)
+}
+
+fn misfit(error: impl std::fmt::Display) -> ConfigError {
+    ConfigError::Misfit(error.to_string())
 }
 
 /// Returns what the specification's own fields say.
@@ -102,19 +181,6 @@ fn own(cluster: &PyroscopeCluster) -> Result<Config, ConfigError> {
     // Heals a ring that a network partition split for longer than dead nodes are remembered.
     memberlist.rejoin_interval = Duration::from_secs(60);
     Ok(config)
-}
-
-fn overlaid(config: Config, overlay: &Map<String, Value>) -> Result<Config, ConfigError> {
-    if overlay.is_empty() {
-        return Ok(config);
-    }
-    if let Some(path) = OWNED.iter().find(|path| contains(overlay, path)) {
-        return Err(ConfigError::Owned((*path).to_owned()));
-    }
-    let misfit = |error: serde_json::Error| ConfigError::Misfit(error.to_string());
-    let mut merged = serde_json::to_value(config).map_err(misfit)?;
-    merge(&mut merged, overlay);
-    serde_json::from_value(merged).map_err(misfit)
 }
 
 fn contains(overlay: &Map<String, Value>, path: &str) -> bool {

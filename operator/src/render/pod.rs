@@ -94,7 +94,7 @@ fn container(cluster: &PyroscopeCluster, platform: &Platform, component: Compone
 }
 
 /// Flags hold what differs from pod to pod; all else is in the configuration file.
-fn args(cluster: &PyroscopeCluster, component: Component) -> Vec<String> {
+pub(super) fn args(cluster: &PyroscopeCluster, component: Component) -> Vec<String> {
     let mut args = vec![
         format!("-target={}", component.target()),
         format!("-config.file={CONFIG_PATH}/{}", config::FILE),
