@@ -88,10 +88,9 @@ impl BroadcastQueue {
         self.insert(rank, broadcast);
     }
 
-    /// Takes up to `max_count` messages that cost no more than `budget` together, and counts them as sent.
+    /// Takes messages within `limits`, which it reduces by what it took, and counts them as sent.
     ///
-    /// Each message costs `overhead` bytes more than its length. `budget` is reduced by what was taken. Messages
-    /// longer than `max_len` stay.
+    /// Each message costs `overhead` bytes more than its length. One sent `transmit_limit` times is forgotten.
     pub(crate) fn take(
         &mut self,
         limits: &mut TakeLimits,

@@ -252,7 +252,7 @@ impl Machine {
     ///
     /// # Errors
     /// If it is longer than [`MAX_META`] bytes; nothing changes then.
-    pub fn update_meta(&mut self, _now: Timestamp, meta: Vec<u8>) -> Result<(), ConfigError> {
+    pub fn update_meta(&mut self, meta: Vec<u8>) -> Result<(), ConfigError> {
         if meta.len() > MAX_META {
             return Err(ConfigError {
                 field: "meta",

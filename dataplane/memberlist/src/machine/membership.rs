@@ -62,47 +62,41 @@ impl Machine {
         address: Address,
     ) -> Result<(), WireError> {
         let versions = checked_versions(alive)?;
-        let known = self.nodes.get(alive.node.as_str());
-        if known.is_none() && self.nodes.len() >= self.config.max_members {
-            let (what, limit) = ("nodes", self.config.max_members);
-            return Err(WireError::Full { what, limit });
+        let known = self.nodes.get(alive.node.as_str()).cloned();
+        match &known {
+            None if self.nodes.len() >= self.config.max_members => {
+                let (what, limit) = ("nodes", self.config.max_members);
+                return Err(WireError::Full { what, limit });
+            }
+            Some(known) if known.address == address && alive.incarnation <= known.incarnation => {
+                return Ok(());
+            }
+            _ => {}
         }
-        let moves = known.is_some_and(|known| known.address != address);
-        if known.is_some_and(|known| alive.incarnation <= known.incarnation) && !moves {
-            return Ok(());
-        }
-        let name = known.map_or_else(
-            || alive.node.as_str().into(),
-            |known| Arc::clone(&known.name),
-        );
-        let before = known.map(|known| (known.state, known.meta.clone(), known.state_change));
         let node = Node {
-            name: Arc::clone(&name),
+            name: match &known {
+                Some(known) => Arc::clone(&known.name),
+                None => alive.node.as_str().into(),
+            },
             address,
             meta: Bytes::from(alive.meta.clone().unwrap_or_default()),
             incarnation: alive.incarnation,
             state: NodeState::Alive,
-            state_change: match before {
-                Some((NodeState::Alive, _, since)) => since,
+            state_change: match &known {
+                Some(known) if known.state == NodeState::Alive => known.state_change,
                 _ => now,
             },
             versions,
         };
-        self.suspicions.remove(&name);
+        self.suspicions.remove(&node.name);
         self.queue_alive(&node);
-        if before.is_none() {
-            self.insert_into_probe_order(&name);
+        if known.is_none() {
+            self.insert_into_probe_order(&node.name);
         }
-        match before {
-            Some((NodeState::Alive | NodeState::Suspect, meta, _)) if meta == node.meta => {}
-            Some((NodeState::Alive | NodeState::Suspect, ..)) => {
-                self.emit(Event::Updated(node.clone()))
-            }
-            None | Some((NodeState::Dead | NodeState::Left, ..)) => {
-                self.emit(Event::Joined(node.clone()))
-            }
+        if let Some(event) = change(known.as_ref(), &node) {
+            self.emit(event);
         }
-        self.nodes.insert(name, node);
+        self.nodes.insert(Arc::clone(&node.name), node);
         Ok(())
     }
 
@@ -288,6 +282,16 @@ impl Machine {
             version: 0,
             payload: Bytes::from(message.encode()),
         });
+    }
+}
+
+/// Returns what an alive node's record changes for those who watch the cluster.
+fn change(before: Option<&Node>, node: &Node) -> Option<Event> {
+    match before {
+        Some(before) if before.state.is_member() => {
+            (before.meta != node.meta).then(|| Event::Updated(node.clone()))
+        }
+        _ => Some(Event::Joined(node.clone())),
     }
 }
 

@@ -115,8 +115,8 @@ fn who_is_alone_has_left_at_once() {
 #[test]
 fn new_metadata_is_announced_with_a_newer_incarnation() {
     let mut machine = with_nodes(1);
-    assert!(machine.update_meta(NOW, vec![0; 513]).is_err());
-    assert_eq!(machine.update_meta(NOW, b"m".to_vec()), Ok(()));
+    assert!(machine.update_meta(vec![0; 513]).is_err());
+    assert_eq!(machine.update_meta(b"m".to_vec()), Ok(()));
     let mut announced = None;
     run(&mut machine, after(1), |_, _, _, message| {
         if let Message::Alive(alive) = message
