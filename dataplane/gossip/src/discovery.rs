@@ -302,9 +302,7 @@ mod tests {
         let question = query.queries[0].clone();
         let name = question.name().clone();
         let a = |last| RData::A(A(Ipv4Addr::new(10, 0, 0, last)));
-        let srv = |target: &str| {
-            RData::SRV(SRV::new(0, 0, 7946, target.parse().unwrap()))
-        };
+        let srv = |target: &str| RData::SRV(SRV::new(0, 0, 7946, target.parse().unwrap()));
         let records = match (name.to_string().as_str(), question.query_type()) {
             ("_gossip._tcp.ring.test.", RecordType::SRV) => {
                 vec![srv("pod-0.ring.test."), srv("gone.ring.test.")]

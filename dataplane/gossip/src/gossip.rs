@@ -89,8 +89,12 @@ impl Gossip {
         let memory = transport::incoming_memory();
         let (command_sender, commands) = mpsc::channel(COMMAND_QUEUE);
         let dialer = Dialer::new(timeouts, transport_metrics.clone());
-        let push_puller =
-            PushPuller::new(command_sender, dialer, config.stream_timeout, memory.clone());
+        let push_puller = PushPuller::new(
+            command_sender,
+            dialer,
+            config.stream_timeout,
+            memory.clone(),
+        );
         let (outcome_sender, outcome) = watch::channel(Outcome::Trying);
         let advertised = address.socket_addr();
         // Before any task starts, because it can fail.
@@ -273,5 +277,6 @@ fn machine(
     settings.gossip_to_the_dead_time = config.gossip_to_dead_nodes_time;
     settings.dead_node_reclaim_time = config.dead_node_reclaim_time;
     settings.retransmit_mult = config.retransmit_factor;
-    Machine::new(settings, seed, clock.now()).map_err(|error| GossipError::invalid(error.field, error.reason))
+    Machine::new(settings, seed, clock.now())
+        .map_err(|error| GossipError::invalid(error.field, error.reason))
 }

@@ -201,14 +201,14 @@ impl Joiner {
         loop {
             let found = self.resolve(rejoin).await;
             let batch: Vec<SocketAddr> = found.difference(&known).copied().take(BATCH).collect();
-            if batch.is_empty() {
+            for address in &batch {
+                known.insert(*address);
+                asked.joined += usize::from(self.ask(*address).await);
+            }
+            if batch.len() < BATCH {
+                asked.alone = !known.is_empty() && known.iter().all(|known| *known == self.local);
                 return asked;
             }
-            for address in batch {
-                known.insert(address);
-                asked.joined += usize::from(self.ask(address).await);
-            }
-            asked.alone = known.iter().all(|address| *address == self.local);
         }
     }
 

@@ -1,12 +1,14 @@
 //! Nodes of this implementation among themselves, over real sockets.
 
+#![allow(clippy::unwrap_used)] // A test fails by panicking.
+
 mod support;
 
 use std::time::Duration;
 
-use pyroscope_gossip::{CasError, Config, Gossip, GossipError, MemberState};
 use prometheus_client::registry::Registry;
 use proto::ring::{Desc, InstanceState};
+use pyroscope_gossip::{CasError, Config, Gossip, GossipError, MemberState};
 use support::*;
 use tokio::net::TcpListener;
 use tokio::time::timeout;
@@ -23,7 +25,10 @@ async fn five_nodes_converge_through_one_seed() {
         let token = 1000 * index as u32;
         let id = format!("ingester-{index}");
         let tokens = [token, token + 1];
-        register(node, instance(&id, InstanceState::Active, unix_now(), &tokens));
+        register(
+            node,
+            instance(&id, InstanceState::Active, unix_now(), &tokens),
+        );
     }
     let expected: Vec<String> = (0..5).map(|index| format!("ingester-{index}")).collect();
     let expected: Vec<&str> = expected.iter().map(String::as_str).collect();
@@ -64,13 +69,18 @@ async fn a_killed_node_is_found_dead_and_its_instance_stays() {
 async fn a_leaving_node_is_heard_to_the_end() {
     let seed = start(config("seed")).await;
     let leaver = start(joining("leaver", seed.advertised())).await;
-    register(&leaver, instance("leaver", InstanceState::Active, unix_now(), &[7]));
+    register(
+        &leaver,
+        instance("leaver", InstanceState::Active, unix_now(), &[7]),
+    );
     until_ids(&seed, &["leaver"]).await;
 
     // The last word is written right before the end, and must arrive.
     unregister(&leaver, "leaver");
     let name = leaver.local_name().to_owned();
-    timeout(Duration::from_secs(20), leaver.shutdown()).await.unwrap();
+    timeout(Duration::from_secs(20), leaver.shutdown())
+        .await
+        .unwrap();
     until_ids(&seed, &[]).await;
     until_members(&seed, "the leaver to have left", |members| {
         matches!(state_of(members, &name), Some(MemberState::Left) | None)
@@ -84,8 +94,13 @@ async fn a_leaving_node_is_heard_to_the_end() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_node_alone_leaves_at_once() {
     let node = start(config("alone")).await;
-    register(&node, instance("alone", InstanceState::Active, unix_now(), &[7]));
-    timeout(Duration::from_secs(5), node.shutdown()).await.unwrap();
+    register(
+        &node,
+        instance("alone", InstanceState::Active, unix_now(), &[7]),
+    );
+    timeout(Duration::from_secs(5), node.shutdown())
+        .await
+        .unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -242,9 +257,14 @@ fn joining_text(seed: &str) -> Config {
 async fn metrics_have_the_names_of_dskit() {
     let mut registry = Registry::default();
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let seed = Gossip::start(config("seed"), listener, &mut registry, 1).await.unwrap();
+    let seed = Gossip::start(config("seed"), listener, &mut registry, 1)
+        .await
+        .unwrap();
     let other = start(joining("other", seed.advertised())).await;
-    register(&other, instance("other", InstanceState::Active, unix_now(), &[7]));
+    register(
+        &other,
+        instance("other", InstanceState::Active, unix_now(), &[7]),
+    );
     until_ids(&seed, &["other"]).await;
     until_alive(&seed, 2).await;
     let mut text = String::new();

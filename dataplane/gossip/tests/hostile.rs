@@ -1,5 +1,7 @@
 //! Peers that mean harm or are broken do none to others.
 
+#![allow(clippy::unwrap_used)] // A test fails by panicking.
+
 mod support;
 
 use std::time::Duration;
@@ -31,7 +33,14 @@ fn garbage() -> Vec<Vec<u8>> {
         vec![2, 6, 0x83],
         vec![2, 0xF4, 200, 1],
         // A push/pull that announces 2^31 - 1 nodes.
-        [&[2, 6, 0x83, 0xA4][..], b"Join", &[0xC2, 0xA5], b"Nodes", &[0xD2, 0x7F, 0xFF, 0xFF, 0xFF]].concat(),
+        [
+            &[2, 6, 0x83, 0xA4][..],
+            b"Join",
+            &[0xC2, 0xA5],
+            b"Nodes",
+            &[0xD2, 0x7F, 0xFF, 0xFF, 0xFF],
+        ]
+        .concat(),
     ];
     // Every message type, followed by noise that is the same in each run.
     let mut noise = 0x2545_F491_4F6C_DD1D_u64;
@@ -59,11 +68,16 @@ async fn garbage_does_no_harm() {
         let _ = connection.shutdown().await;
         let mut answer = Vec::new();
         let reading = connection.read_to_end(&mut answer);
-        let _ = timeout(PATIENCE, reading).await.expect("the node ends the connection");
+        let _ = timeout(PATIENCE, reading)
+            .await
+            .expect("the node ends the connection");
     }
     until_alive(&seed, 1).await;
     let other = start(joining("other", seed.advertised())).await;
-    register(&other, instance("other", InstanceState::Active, unix_now(), &[1]));
+    register(
+        &other,
+        instance("other", InstanceState::Active, unix_now(), &[1]),
+    );
     until_ids(&seed, &["other"]).await;
     until_alive(&seed, 2).await;
 }
@@ -89,8 +103,13 @@ async fn half_open_connections_do_not_keep_others_out() {
         ..joining("other", seed.advertised())
     })
     .await;
-    register(&other, instance("other", InstanceState::Active, unix_now(), &[1]));
+    register(
+        &other,
+        instance("other", InstanceState::Active, unix_now(), &[1]),
+    );
     until_ids(&seed, &["other"]).await;
     until_alive(&seed, 2).await;
-    timeout(Duration::from_secs(30), seed.shutdown()).await.unwrap();
+    timeout(Duration::from_secs(30), seed.shutdown())
+        .await
+        .unwrap();
 }

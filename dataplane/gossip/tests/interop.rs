@@ -1,5 +1,7 @@
 //! This implementation and real Go nodes of dskit in one cluster.
 
+#![allow(clippy::unwrap_used)] // A test fails by panicking.
+
 #[path = "support/peer.rs"]
 mod peer;
 mod support;
@@ -43,7 +45,9 @@ fn of_rust(ring: &Desc) -> BTreeMap<String, Record> {
         )
     };
     let ingesters = ring.ingesters.iter();
-    ingesters.map(|(id, instance)| (id.clone(), record(instance))).collect()
+    ingesters
+        .map(|(id, instance)| (id.clone(), record(instance)))
+        .collect()
 }
 
 fn of_go(seen: &Seen) -> BTreeMap<String, Record> {
@@ -56,7 +60,8 @@ fn of_go(seen: &Seen) -> BTreeMap<String, Record> {
         )
     };
     let ring = seen.ring.iter();
-    ring.map(|(id, instance)| (id.clone(), record(instance))).collect()
+    ring.map(|(id, instance)| (id.clone(), record(instance)))
+        .collect()
 }
 
 /// Waits until Go and Rust see the same ring with these instances, all ACTIVE.
@@ -92,7 +97,9 @@ async fn go_joins_rust_and_leaves() {
     assert_eq!(State::of(&tombstone), State::Left);
     assert!(tombstone.tokens.is_empty());
     until_members(&rust, "Go to have left", |members| {
-        members.iter().all(|member| member.name == rust.local_name() || member.state == MemberState::Left)
+        members
+            .iter()
+            .all(|member| member.name == rust.local_name() || member.state == MemberState::Left)
     })
     .await;
 }
@@ -169,7 +176,12 @@ async fn other_labels_keep_rings_apart() {
     let ours = start(labelled("ours")).await;
     register(&ours, active("ours", &[1]));
     // The peer has tried to join by the time it prints its address.
-    let theirs = go("theirs", &ours.advertised().to_string(), &["-cluster-label=ns.theirs"]).await;
+    let theirs = go(
+        "theirs",
+        &ours.advertised().to_string(),
+        &["-cluster-label=ns.theirs"],
+    )
+    .await;
     theirs
         .until("its own instance", |seen| !seen.ring.is_empty())
         .await;
@@ -201,9 +213,14 @@ async fn heartbeats_arrive_on_both_sides() {
     })
     .await;
     let later = unix_now() + 1;
-    register(&rust, instance("rust-0", InstanceState::Leaving, later, &[1]));
+    register(
+        &rust,
+        instance("rust-0", InstanceState::Leaving, later, &[1]),
+    );
     let seen = go
-        .until("Rust leaving", |seen| seen.ring["rust-0"].state == "LEAVING")
+        .until("Rust leaving", |seen| {
+            seen.ring["rust-0"].state == "LEAVING"
+        })
         .await;
     assert_eq!(seen.ring["rust-0"].timestamp, later);
 }
@@ -225,8 +242,12 @@ async fn token_conflicts_are_settled_alike() {
             && ring["m-go"].2 == tokens[1..]
             && ring["z-rust"].2 == [7]
     };
-    until_ring(&rust, "the conflict to be settled", |ring| settled(&of_rust(ring))).await;
-    go.until("the conflict to be settled", |seen| settled(&of_go(seen))).await;
+    until_ring(&rust, "the conflict to be settled", |ring| {
+        settled(&of_rust(ring))
+    })
+    .await;
+    go.until("the conflict to be settled", |seen| settled(&of_go(seen)))
+        .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -237,7 +258,10 @@ async fn a_killed_go_node_is_found_dead() {
     until_alive(&rust, 2).await;
     go.kill().await;
     until_members(&rust, "Go to be dead", |members| {
-        members.len() == 1 || members.iter().any(|member| member.state == MemberState::Dead)
+        members.len() == 1
+            || members
+                .iter()
+                .any(|member| member.state == MemberState::Dead)
     })
     .await;
     assert_eq!(ids(&rust.kv().get(RING).unwrap()), ["go-0"].into());
@@ -253,7 +277,9 @@ async fn go_is_content_with_our_acks() {
     let end = Instant::now() + Duration::from_secs(14);
     while Instant::now() < end {
         let members = rust.members();
-        let own = members.iter().find(|member| member.name == rust.local_name());
+        let own = members
+            .iter()
+            .find(|member| member.name == rust.local_name());
         assert_eq!(own.unwrap().incarnation, 1, "{members:?}");
         assert_eq!(alive(&members), 2, "{members:?}");
         assert_eq!(go.seen().members, 2);

@@ -81,9 +81,12 @@ impl Driver {
         housekeeping.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let leave = self.shutdown.leave.clone();
         let shared = self.shared.clone();
-        while phase != Phase::Left {
+        loop {
             self.settle();
             phase = self.advance(phase);
+            if phase == Phase::Left {
+                return;
+            }
             let wakeup = phase.wakeup(self.next_timeout());
             tokio::select! {
                 Some(packet) = self.incoming.packets.recv() => self.handle_packets(packet),
@@ -216,7 +219,9 @@ impl Driver {
             self.machine.queued_broadcasts(Origin::Local),
             self.machine.queued_broadcasts(Origin::Forwarded),
         );
-        self.metrics.health_score.set(self.machine.health_score().into());
+        self.metrics
+            .health_score
+            .set(self.machine.health_score().into());
         self.publish_members();
     }
 
@@ -247,12 +252,22 @@ impl Driver {
 
 fn log(event: &Event) {
     match event {
-        Event::Joined(node) => tracing::info!(node = %node.name, addr = %node.address, "member joined"),
+        Event::Joined(node) => {
+            tracing::info!(node = %node.name, addr = %node.address, "member joined")
+        }
         Event::Left(node) => tracing::info!(node = %node.name, "member left"),
-        Event::Dead(node) => tracing::warn!(node = %node.name, addr = %node.address, "member is dead"),
+        Event::Dead(node) => {
+            tracing::warn!(node = %node.name, addr = %node.address, "member is dead")
+        }
         Event::Suspected(node) => tracing::info!(node = %node.name, "member is suspected"),
-        Event::Refuted { incarnation } => tracing::info!(incarnation, "refuted a rumour about this node"),
-        Event::Conflict { name, known, offered } => {
+        Event::Refuted { incarnation } => {
+            tracing::info!(incarnation, "refuted a rumour about this node")
+        }
+        Event::Conflict {
+            name,
+            known,
+            offered,
+        } => {
             tracing::warn!(node = %name, %known, %offered, "two members claim one name");
         }
         event => tracing::debug!(?event, "member changed"),

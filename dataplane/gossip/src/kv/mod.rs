@@ -12,9 +12,10 @@
 
 mod codec;
 mod handle;
+mod shared;
 mod store;
 
 pub use codec::{CodecError, RING_DESC};
 pub use handle::{CasError, Kv};
-pub(crate) use handle::Shared;
+pub(crate) use shared::Shared;
 pub use store::{EntryStatus, ReceiveError, Retention, Snapshot, Store, StoreError, Update};

@@ -119,7 +119,12 @@ impl Acceptor {
         });
     }
 
-    async fn serve(self, mut connection: TcpStream, peer: SocketAddr, permit: OwnedSemaphorePermit) {
+    async fn serve(
+        self,
+        mut connection: TcpStream,
+        peer: SocketAddr,
+        permit: OwnedSemaphorePermit,
+    ) {
         let kind = match timeout(IDLE_TIMEOUT, connection.read_u8()).await {
             Ok(Ok(kind)) => kind,
             // Port scans and probes by load balancers look like this.
@@ -178,7 +183,12 @@ impl Acceptor {
         }
     }
 
-    fn receive_stream(&self, connection: TcpStream, peer: SocketAddr, permit: OwnedSemaphorePermit) {
+    fn receive_stream(
+        &self,
+        connection: TcpStream,
+        peer: SocketAddr,
+        permit: OwnedSemaphorePermit,
+    ) {
         self.metrics.incoming_streams.inc();
         let Ok(stream_permit) = self.stream_permits.clone().try_acquire_owned() else {
             tracing::warn!(%peer, limit = MAX_STREAMS, "too many streams, closed one");

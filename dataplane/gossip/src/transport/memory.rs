@@ -37,7 +37,10 @@ impl Reservation {
     /// Makes the reservation at least `bytes` large; `false` when the
     /// allowance is used up.
     pub(crate) fn grow_to(&mut self, bytes: usize) -> bool {
-        let held = self.held.as_ref().map_or(0, OwnedSemaphorePermit::num_permits);
+        let held = self
+            .held
+            .as_ref()
+            .map_or(0, OwnedSemaphorePermit::num_permits);
         let missing = bytes.div_ceil(GRAIN).saturating_sub(held);
         let Ok(missing @ 1..) = u32::try_from(missing) else {
             return missing == 0;

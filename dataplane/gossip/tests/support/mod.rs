@@ -8,9 +8,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use pyroscope_gossip::{Config, Gossip, Member, MemberState};
 use prometheus_client::registry::Registry;
 use proto::ring::{Desc, InstanceDesc, InstanceState};
+use pyroscope_gossip::{Config, Gossip, Member, MemberState};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::time::timeout;
@@ -62,7 +62,12 @@ pub(crate) fn unix_now() -> i64 {
         .as_secs() as i64
 }
 
-pub(crate) fn instance(id: &str, state: InstanceState, timestamp: i64, tokens: &[u32]) -> InstanceDesc {
+pub(crate) fn instance(
+    id: &str,
+    state: InstanceState,
+    timestamp: i64,
+    tokens: &[u32],
+) -> InstanceDesc {
     InstanceDesc {
         id: id.to_owned(),
         addr: format!("{id}:4040"),
@@ -106,7 +111,10 @@ pub(crate) async fn until_ring(
 pub(crate) async fn until_ids(gossip: &Gossip, expected: &[&str]) -> Arc<Desc> {
     let name = gossip.local_name();
     let what = format!("{name} to see instances {expected:?}");
-    until_ring(gossip, &what, |ring| ids(ring) == expected.iter().copied().collect()).await
+    until_ring(gossip, &what, |ring| {
+        ids(ring) == expected.iter().copied().collect()
+    })
+    .await
 }
 
 /// Waits until a node's members satisfy `condition`.
@@ -157,9 +165,14 @@ async fn until<T: Clone + std::fmt::Debug>(
     mut condition: impl FnMut(&T) -> bool,
 ) -> T {
     let waiting = receiver.wait_for(|value| condition(value));
-    let outcome = timeout(PATIENCE, waiting).await.map(|value| value.unwrap().clone());
+    let outcome = timeout(PATIENCE, waiting)
+        .await
+        .map(|value| value.unwrap().clone());
     match outcome {
         Ok(value) => value,
-        Err(_) => panic!("waited in vain for {what}; last seen: {:#?}", *receiver.borrow()),
+        Err(_) => panic!(
+            "waited in vain for {what}; last seen: {:#?}",
+            *receiver.borrow()
+        ),
     }
 }

@@ -63,7 +63,8 @@ impl Peer {
         tokio::spawn(read(child.stdout.take().unwrap(), sender));
         let stdin = child.stdin.take().unwrap();
         let peer = Self { child, stdin, seen };
-        peer.until("its address", |seen| !seen.address.is_empty()).await;
+        peer.until("its address", |seen| !seen.address.is_empty())
+            .await;
         peer
     }
 
@@ -84,14 +85,18 @@ impl Peer {
         match outcome {
             Ok(Ok(seen)) => seen,
             Ok(Err(_)) => panic!("Go peer ended before {what}; see its standard error"),
-            Err(_) => panic!("waited in vain for the Go peer to see {what}; last: {:#?}", self.seen()),
+            Err(_) => panic!(
+                "waited in vain for the Go peer to see {what}; last: {:#?}",
+                self.seen()
+            ),
         }
     }
 
     /// Waits until the peer's ring has exactly these instances.
     pub(crate) async fn until_ids(&self, expected: &[&str]) -> Seen {
         let what = format!("instances {expected:?}");
-        self.until(&what, |seen| seen.ring.keys().eq(expected)).await
+        self.until(&what, |seen| seen.ring.keys().eq(expected))
+            .await
     }
 
     /// Leaves the ring and the cluster, and waits until the process ends.
@@ -136,7 +141,9 @@ fn binary() -> &'static Path {
             .current_dir(&sources)
             .output()
             .unwrap_or_else(|error| {
-                panic!("these tests need Go 1.26 or later in PATH to build a real dskit node: {error}")
+                panic!(
+                    "these tests need Go 1.26 or later in PATH to build a real dskit node: {error}"
+                )
             });
         assert!(
             output.status.success(),
