@@ -6,7 +6,13 @@
 //! API also implement [`serde`] with the protobuf JSON mapping: lowerCamel
 //! names, 64-bit integers as strings, unknown fields ignored.
 
-#![allow(missing_debug_implementations, unreachable_pub, clippy::all)]
+#![allow(
+    missing_debug_implementations,
+    unreachable_pub,
+    clippy::all,
+    clippy::use_self,
+    reason = "most of this crate is generated"
+)]
 
 /// pprof profiles.
 pub mod google {

@@ -12,7 +12,7 @@ use tracing::{error, info, warn};
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
-    match cli::parse(std::env::args().skip(1)) {
+    match cli::parse(std::env::args_os().skip(1)) {
         cli::Action::Run(config, warnings) => {
             telemetry::init(&config);
             for warning in warnings {

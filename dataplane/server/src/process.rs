@@ -181,7 +181,7 @@ impl Parts {
             parts.routes = parts.routes.merge(ingester.routes(rpc));
             let lifecycle = Lifecycle::new(
                 shared.gossip.kv(),
-                settings::lifecycler(config, http_addr.port())?,
+                settings::lifecycler(config, shared.gossip.advertised().ip(), http_addr.port())?,
                 settings::registration(config),
             )?;
             parts.ingester = Some(IngesterPart {

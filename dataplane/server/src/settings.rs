@@ -1,6 +1,8 @@
 //! From the configuration to what each component takes; pure, but for the
 //! host's name and addresses.
 
+use std::net::IpAddr;
+
 use anyhow::{Context as _, Result, bail};
 use contract::Config;
 use gossip::Compression;
@@ -147,13 +149,18 @@ pub(crate) fn check_quorum(ring: &Ring) -> Result<(), String> {
     ))
 }
 
-/// Returns the settings of this process's entry in the ring; `http_port` is
-/// where it listens.
+/// Returns the settings of this process's entry in the ring. Unless told
+/// otherwise, the process is reached at the `advertised` address of its gossip
+/// and the `http_port` where it listens.
 ///
 /// # Errors
 ///
-/// Fails when the host's name or address cannot be found.
-pub(crate) fn lifecycler(config: &Config, http_port: u16) -> Result<LifecyclerConfig> {
+/// Fails when the host's name cannot be found.
+pub(crate) fn lifecycler(
+    config: &Config,
+    advertised: IpAddr,
+    http_port: u16,
+) -> Result<LifecyclerConfig> {
     let lifecycler = &config.ingester.lifecycler;
     let id = if lifecycler.id.is_empty() {
         hostname()?
@@ -161,9 +168,7 @@ pub(crate) fn lifecycler(config: &Config, http_port: u16) -> Result<LifecyclerCo
         lifecycler.id.clone()
     };
     let host = if lifecycler.address.is_empty() {
-        gossip::detect_address()
-            .context("no address for the ring; set -ingester.lifecycler.addr")?
-            .to_string()
+        advertised.to_string()
     } else {
         lifecycler.address.clone()
     };

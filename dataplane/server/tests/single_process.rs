@@ -294,7 +294,7 @@ async fn the_pages_tell_what_the_process_does() {
     assert!(
         get("/config", "*/*")
             .await
-            .contains("http_listen_address: 127.0.0.1")
+            .contains("http_listen_port: 4040")
     );
     assert!(get("/services", "*/*").await.contains("Running"));
     assert!(

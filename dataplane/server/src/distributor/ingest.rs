@@ -118,11 +118,10 @@ fn start_time(from: &str, now: i64) -> Result<i64, Status> {
 }
 
 fn parse(name: &AppName, spy_name: &str, input: Input, limits: &Limits) -> Result<Parsed, Refusal> {
-    let mut profile = pprof::decode(&input.profile, limits.profile.uncompressed_bytes)
+    let profile = pprof::decode(&input.profile, limits.profile.uncompressed_bytes)
         .and_then(|profile| pprof::validate(&profile, &limits.profile).map(|()| profile))
         .map_err(|error| Refusal::Unprocessable(error.to_string()))?;
     let bytes = prost::Message::encoded_len(&profile);
-    //APPLY
     let metric = metric_name(&profile, &input.sample_types);
     let labels = name
         .series_labels(&metric, spy_name)

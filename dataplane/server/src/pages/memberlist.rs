@@ -28,10 +28,10 @@ pub(super) fn page(state: &State, json: bool) -> Response {
     let entry_rows = entries.iter().map(|entry| {
         vec![
             html::escape(&entry.key),
-            html::escape(&entry.codec),
+            html::escape(entry.codec),
             entry.version.to_string(),
             entry.deleted.to_string(),
-            time(entry.updated),
+            time_of_ms(entry.changed_at_ms),
             entry.instances.to_string(),
             entry.tombstones.to_string(),
         ]
@@ -59,7 +59,7 @@ pub(super) fn page(state: &State, json: bool) -> Response {
     html::page("Memberlist", &body)
 }
 
-fn report(members: &[gossip::Member], entries: &[gossip::Entry]) -> MemberlistReport {
+fn report(members: &[gossip::Member], entries: &[gossip::EntryStatus]) -> MemberlistReport {
     MemberlistReport {
         now: time(std::time::SystemTime::now()),
         sorted_members: members
@@ -76,9 +76,9 @@ fn report(members: &[gossip::Member], entries: &[gossip::Entry]) -> MemberlistRe
             .map(|entry| {
                 let report = StoreEntry {
                     version: entry.version,
-                    codec_id: entry.codec.clone(),
+                    codec_id: entry.codec.to_owned(),
                     deleted: entry.deleted,
-                    update_time: time(entry.updated),
+                    update_time: time_of_ms(entry.changed_at_ms),
                 };
                 (entry.key.clone(), report)
             })
@@ -89,4 +89,8 @@ fn report(members: &[gossip::Member], entries: &[gossip::Entry]) -> MemberlistRe
 
 fn time(time: std::time::SystemTime) -> String {
     Timestamp::try_from(time).map_or_else(|_| String::new(), |time| time.to_string())
+}
+
+fn time_of_ms(unix_ms: i64) -> String {
+    Timestamp::from_millisecond(unix_ms).map_or_else(|_| String::new(), |time| time.to_string())
 }

@@ -54,7 +54,7 @@ impl Limits {
             return Err(Status::invalid_argument(format!(
                 "the query time range exceeds the limit (max_query_length, actual: {}, limit: {})",
                 contract::duration::Duration::from(length),
-                contract::duration::Duration::from(self.max_query_length)
+                in_days(self.max_query_length)
             )));
         }
         Ok(Range {
@@ -102,6 +102,16 @@ impl Limits {
             )));
         }
         Ok(usize::try_from(nodes).unwrap_or(usize::MAX))
+    }
+}
+
+/// Writes a limit as it is configured: whole days as `7d`.
+fn in_days(limit: Duration) -> String {
+    const DAY: u64 = 24 * 3600;
+    if limit.subsec_nanos() == 0 && limit.as_secs().is_multiple_of(DAY) {
+        format!("{}d", limit.as_secs() / DAY)
+    } else {
+        contract::duration::Duration::from(limit).to_string()
     }
 }
 
