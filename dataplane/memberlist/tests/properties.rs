@@ -137,7 +137,7 @@ fn decode_everywhere(bytes: &[u8]) {
             .chunks(7)
             .try_for_each(|piece| reader.feed(piece).map(|_| ()));
     }
-    for _ in 0..50 {
+    for _ in 0..20 {
         now = machine.next_timeout();
         machine.handle_timeout(now);
         while machine.poll_output().is_some() {}

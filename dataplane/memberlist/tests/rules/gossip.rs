@@ -131,3 +131,24 @@ fn new_metadata_is_announced_with_a_newer_incarnation() {
         (2, Some(b"m".to_vec()))
     );
 }
+
+#[test]
+fn the_dead_hear_gossip_for_a_while_and_those_who_left_do_not() {
+    let mut machine = with_nodes(2);
+    accept(&mut machine, Message::Dead(accusation("a", 1, "c")));
+    accept(&mut machine, Message::Dead(accusation("b", 1, "b")));
+    let mut told = Vec::new();
+    for second in 0..60 {
+        machine.broadcast(Origin::Local, word("ring", &[], second));
+        run(&mut machine, after(second), |_, now, to, _| {
+            told.push((to.to_string(), now));
+        });
+    }
+    let dead = |(to, _): &(String, Timestamp)| to == "10.0.0.10:7946";
+    assert!(told.iter().all(dead), "nobody else hears anything");
+    let last = told.iter().map(|(_, now)| *now).max();
+    assert!(
+        last > Some(after(29)) && last <= Some(after(30)),
+        "{last:?}"
+    );
+}

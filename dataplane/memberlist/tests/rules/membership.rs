@@ -212,3 +212,16 @@ fn a_suspect_dies_unless_it_objects_in_time() {
         assert_eq!(state(&machine, "a"), Some(expected));
     }
 }
+
+#[test]
+fn the_dead_and_those_who_left_are_remembered_for_a_while() {
+    let mut machine = with_nodes(3);
+    accept(&mut machine, Message::Dead(accusation("a", 1, "c")));
+    accept(&mut machine, Message::Dead(accusation("b", 1, "b")));
+    run(&mut machine, after(30), answer_pings);
+    assert_eq!(state(&machine, "a"), Some(NodeState::Dead));
+    assert_eq!(state(&machine, "b"), Some(NodeState::Left));
+    run(&mut machine, after(41), answer_pings);
+    assert_eq!((state(&machine, "a"), state(&machine, "b")), (None, None));
+    assert_eq!(state(&machine, "c"), Some(NodeState::Alive));
+}
