@@ -224,3 +224,16 @@ fn messages_longer_than_a_compound_part_travel_alone() {
         .collect();
     assert_eq!(sizes, [255, 255, 90]);
 }
+
+#[test]
+fn ciphertext_that_starts_like_an_empty_map_is_no_ping() {
+    for nonce in [0x80, 0xC0, 0x7F] {
+        let packet = [&[1, nonce][..], &[0xA7; 40]].concat();
+        let (messages, error) = packet::decode(&packet);
+        assert_eq!(
+            (messages, error),
+            (vec![], Some(WireError::Encrypted)),
+            "nonce {nonce:x}"
+        );
+    }
+}

@@ -152,3 +152,66 @@ fn the_dead_hear_gossip_for_a_while_and_those_who_left_do_not() {
         "{last:?}"
     );
 }
+
+#[test]
+fn queues_are_bounded() {
+    let mut config = config();
+    config.max_queued_broadcasts = 3;
+    let mut machine = Machine::new(config, 7, NOW).expect("the config is valid");
+    for version in 0..10 {
+        machine.broadcast(
+            Origin::Forwarded,
+            word(&format!("key-{version}"), &[], version),
+        );
+    }
+    assert_eq!(machine.queued_broadcasts(Origin::Forwarded), 3);
+}
+
+#[test]
+fn news_rides_along_with_an_ack_if_a_compound_can_hold_it() {
+    for (payload, rides) in [(0xFFFE, true), (0xFFFF, false)] {
+        let mut machine = with_nodes(1);
+        let mut update = word("ring", &[], 1);
+        update.payload = Bytes::from(vec![b'x'; payload]);
+        machine.broadcast(Origin::Local, update);
+        accept(&mut machine, Message::Ping(Ping::default()));
+        let sent = sent(&mut machine);
+        assert!(matches!(sent[0], (_, Message::Ack(_))));
+        let rode = sent
+            .iter()
+            .any(|(_, message)| matches!(message, Message::User(_)));
+        assert_eq!(rode, rides, "{payload} bytes");
+    }
+}
+
+#[test]
+fn late_wakeups_do_not_slow_the_rhythm() {
+    let mut machine = with_nodes(1);
+    let mut rounds = 0;
+    for version in 0.. {
+        machine.broadcast(Origin::Local, word("ring", &[], version));
+        let now = machine.next_timeout() + Duration::from_millis(50);
+        if now > after(10) {
+            break;
+        }
+        machine.handle_timeout(now);
+        let is_gossip = |(_, message): &(SocketAddr, Message)| matches!(message, Message::User(_));
+        rounds += u32::from(sent(&mut machine).iter().any(is_gossip));
+    }
+    assert!(
+        (47..=51).contains(&rounds),
+        "{rounds} rounds of 200 ms in 10 s"
+    );
+}
+
+#[test]
+fn nodes_started_together_do_not_act_together() {
+    let first = |seed| {
+        let machine = Machine::new(config(), seed, NOW).expect("the config is valid");
+        machine.next_timeout()
+    };
+    let mut times: Vec<Timestamp> = (0..10).map(first).collect();
+    times.sort();
+    times.dedup();
+    assert!(times.len() > 5, "{times:?}");
+}

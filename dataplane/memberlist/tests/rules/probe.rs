@@ -132,3 +132,58 @@ fn a_suspect_is_probed_with_the_accusation() {
     });
     assert!(told);
 }
+
+#[test]
+fn bad_health_slows_probes_down_and_answers_restore_it() {
+    let mut machine = with_nodes(3);
+    let mut asked_at = Vec::new();
+    let mut silent = true;
+    for end in [16, 60] {
+        run(&mut machine, after(end), |machine, now, to, message| {
+            if let Message::Ping(_) = &message {
+                asked_at.push(now);
+            }
+            if !silent {
+                answer_pings(machine, now, to, message);
+            }
+        });
+        if silent {
+            assert_eq!(machine.health_score(), 2);
+        }
+        silent = false;
+    }
+    assert_eq!(machine.health_score(), 0);
+    let gaps: Vec<Duration> = asked_at
+        .windows(2)
+        .map(|pair| pair[1].saturating_since(pair[0]))
+        .collect();
+    assert_eq!(gaps[0], Duration::from_secs(5));
+    assert_eq!(
+        gaps[1],
+        Duration::from_secs(15),
+        "the second probe waited for three intervals"
+    );
+}
+
+#[test]
+fn every_node_is_probed_once_a_round_in_changing_order() {
+    let mut machine = with_nodes(6);
+    let mut order = Vec::new();
+    run(&mut machine, after(5 * 61), |machine, now, to, message| {
+        if let Message::Ping(ping) = &message {
+            order.push(ping.node.clone());
+        }
+        answer_pings(machine, now, to, message);
+    });
+    let rounds: Vec<&[String]> = order.chunks_exact(6).collect();
+    assert!(rounds.len() >= 9, "{} rounds", rounds.len());
+    for round in &rounds {
+        let mut names = round.to_vec();
+        names.sort();
+        assert_eq!(names, ["a", "b", "c", "d", "e", "f"]);
+    }
+    assert!(
+        rounds.windows(2).any(|pair| pair[0] != pair[1]),
+        "the order changes"
+    );
+}
