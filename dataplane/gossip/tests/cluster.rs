@@ -88,7 +88,80 @@ async fn a_leaving_node_is_heard_to_the_end() {
     .await;
     let refused = leaver.kv().cas(RING, |_| Some(Desc::default()));
     assert_eq!(refused, Err(CasError::Stopped { key: RING.into() }));
+    // No task is left that holds the port, and a second call does no harm.
+    TcpListener::bind(leaver.advertised()).await.unwrap();
     leaver.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_restarted_node_takes_its_name_and_address_back() {
+    let fixed = |config: Config| Config {
+        randomize_node_name: false,
+        ..config
+    };
+    let seed = start(config("seed")).await;
+    let first = start(fixed(joining("fixed", seed.advertised()))).await;
+    let address = first.advertised();
+    until_alive(&seed, 2).await;
+    drop(first);
+    until_members(&seed, "the node to be missed", |members| {
+        alive(members) == 1
+    })
+    .await;
+    let listener = async {
+        loop {
+            if let Ok(listener) = TcpListener::bind(address).await {
+                return listener;
+            }
+            tokio::task::yield_now().await;
+        }
+    };
+    let listener = timeout(PATIENCE, listener).await.unwrap();
+    let again = fixed(joining("fixed", seed.advertised()));
+    let again = Gossip::start(again, listener, &mut Registry::default(), 99)
+        .await
+        .unwrap();
+    until_alive(&seed, 2).await;
+    until_alive(&again, 2).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn seeds_are_found_by_name() {
+    let seed = start(config("seed")).await;
+    let port = seed.advertised().port();
+    let by_name = |seed: String| Config {
+        join: vec![seed],
+        ..config("by-name")
+    };
+    let plain = start(by_name(format!("localhost:{port}"))).await;
+    until_alive(&plain, 2).await;
+    let dns = start(by_name(format!("dns+localhost:{port}"))).await;
+    until_alive(&dns, 3).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn writers_of_one_node_do_not_overwrite_each_other() {
+    let node = start(config("node")).await;
+    let mut writers = tokio::task::JoinSet::new();
+    for index in 0..8 {
+        let kv = node.kv();
+        writers.spawn_blocking(move || {
+            let id = format!("writer-{index}");
+            let record = instance(&id, InstanceState::Active, unix_now(), &[index]);
+            kv.cas(RING, |ring| {
+                let mut ring = ring.cloned().unwrap_or_default();
+                ring.ingesters.insert(id.clone(), record.clone());
+                Some(ring)
+            })
+        });
+    }
+    for result in writers.join_all().await {
+        assert_eq!(result, Ok(true));
+    }
+    assert_eq!(node.kv().get(RING).unwrap().ingesters.len(), 8);
+    let same = node.kv().cas(RING, |ring| ring.cloned());
+    assert_eq!(same, Err(CasError::NoChange { key: RING.into() }));
+    assert_eq!(node.kv().cas(RING, |_| None), Ok(false));
 }
 
 #[tokio::test(flavor = "multi_thread")]
