@@ -1,5 +1,7 @@
 //! The committed manifest is what the types say, and fits where it must.
 
+#![allow(clippy::unwrap_used)]
+
 use std::path::Path;
 
 use pyroscope_crds as crds;

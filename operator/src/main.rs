@@ -9,6 +9,8 @@ mod metrics;
 mod object;
 mod observe;
 mod options;
+#[cfg(test)]
+mod permissions;
 mod plan;
 mod poll;
 mod render;
