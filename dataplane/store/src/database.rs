@@ -1,6 +1,7 @@
 //! The database: opening, pushing, reading and closing it.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -13,7 +14,7 @@ use proto::reader::v1::{MergeRequest, MergeResponse, SelectRequest, SelectRespon
 use tracing::info;
 
 use crate::budget::{Budget, Full};
-use crate::head::cost;
+use crate::head::{NewProfile, cost};
 use crate::ingest;
 use crate::metrics::{HeadMetrics, WalMetrics};
 use crate::push::{IncomingProfile, PushError, PushLimits};
@@ -67,7 +68,7 @@ pub enum StoreError {
 
 /// Profiles of all tenants of an ingester. Clones are handles of the same
 /// database.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Database {
     engine: Arc<Engine>,
 }
@@ -110,8 +111,11 @@ impl Database {
         let tenants = Tenants::default();
         let budget = Budget::new(options.max_head_bytes.min(MAX_HEAD_BYTES));
         let started = Instant::now();
-        let mut report = wal::replay(&segments, |record| {
-            tenants.apply(record, &budget, &head_metrics)
+        let decode = |record: &Record<'_>| {
+            ingest::from_record(record).map(|new| (Box::<str>::from(record.tenant), new))
+        };
+        let mut report = wal::replay(&segments, decode, |(tenant, new)| {
+            tenants.apply(&tenant, &new, &budget, &head_metrics)
         })?;
         report.seconds = started.elapsed().as_secs_f64();
         wal_metrics.replay_seconds.set(report.seconds);
@@ -276,6 +280,15 @@ impl Database {
     }
 }
 
+impl fmt::Debug for Database {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let bytes = self.head_bytes();
+        f.debug_struct("Database")
+            .field("head_bytes", &bytes)
+            .finish_non_exhaustive()
+    }
+}
+
 impl Engine {
     pub(crate) fn is_closed(&self) -> bool {
         self.closed.load(Ordering::Acquire)
@@ -327,17 +340,17 @@ impl Tenants {
     /// the budget: it was acknowledged.
     fn apply(
         &self,
-        record: &Record<'_>,
+        tenant: &str,
+        new: &NewProfile,
         budget: &Budget,
         metrics: &HeadMetrics,
-    ) -> Result<Applied, profile::PprofError> {
-        let new = ingest::from_record(record)?;
-        let (tenant, is_new) = self.get_or_new(record.tenant, metrics);
+    ) -> Applied {
+        let (tenant, is_new) = self.get_or_new(tenant, metrics);
         if is_new {
             budget.spend(cost::TENANT);
         }
-        let Some(added) = tenant.head.write().insert(&new) else {
-            return Ok(Applied::Duplicate);
+        let Some(added) = tenant.head.write().insert(new) else {
+            return Applied::Duplicate;
         };
         let mut admission = tenant.admission.lock();
         for series in &new.series {
@@ -345,7 +358,7 @@ impl Tenants {
         }
         budget.spend(added.bytes);
         count(metrics, budget, added.series);
-        Ok(Applied::New)
+        Applied::New
     }
 }
 

@@ -148,7 +148,8 @@ fn admit_one(
     };
     let payload = record.encode()?;
     let tenant = engine.tenant_or_new(tenant)?;
-    let admitted = tenant.admit(&new, limits.max_series, &engine.budget, engine.now())?;
+    let (room, now) = (payload.len(), engine.now());
+    let admitted = tenant.admit(&new, room, limits.max_series, &engine.budget, now)?;
     Ok((admitted, new, payload))
 }
 

@@ -57,10 +57,12 @@ pub(crate) struct Claim {
 
 impl Tenant {
     /// Decides about one profile at `now`, milliseconds on the clock of
-    /// [`ActiveSeries`].
+    /// [`ActiveSeries`]. Until it is stored, its log record of `payload` bytes
+    /// counts against the budget too.
     pub(crate) fn admit(
         self: &Arc<Self>,
         new: &NewProfile,
+        payload: usize,
         max_series: usize,
         budget: &Arc<Budget>,
         now: u64,
@@ -76,7 +78,8 @@ impl Tenant {
             return Ok(Admitted::Stored);
         }
         let series = || new.series.iter().map(|series| &series.labels);
-        let room = budget.reserve(cost::bound(&new.profile, &new.labels, series()))?;
+        let bound = cost::bound(&new.profile, &new.labels, series());
+        let room = budget.reserve(bound.saturating_add(payload as u64))?;
         active.admit(series(), max_series, now)?;
         let (stored, receiver) = watch::channel(false);
         vacant.insert(receiver);

@@ -175,7 +175,16 @@ async fn push_against_the_limit(directory: &Path) {
         opened.metric("pyroscope_wal_append_failures_total"),
         f64::from(failures)
     );
-    assert!(push(&opened.database, vec![too_long]).await.is_err());
+    // The second of the same profile waits for the first, and fails with it.
+    let twice = vec![too_long.clone(), too_long];
+    let refused = push(&opened.database, twice).await.unwrap_err();
+    assert!(
+        matches!(
+            (&refused.rejected[0].reason, &refused.rejected[1].reason),
+            (RejectReason::Log(_), RejectReason::Superseded)
+        ),
+        "{refused:?}"
+    );
     opened.database.shutdown().await;
 }
 

@@ -215,6 +215,44 @@ async fn a_merge_takes_what_is_asked_and_names_what_is_missing() {
     ));
 }
 
+/// What a selection names can be merged at once, whatever is pushed meanwhile.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn reads_are_consistent_while_profiles_are_pushed() {
+    let temp = tempfile::tempdir().unwrap();
+    let opened = open(temp.path());
+    let database = opened.database.clone();
+    let reader = tokio::task::spawn_blocking(move || {
+        let mut seen = 0;
+        while seen < 300 {
+            let select = request(CPU, "{}");
+            let response = database.select(TENANT, &select).unwrap();
+            assert!(response.totals.len() >= seen, "a profile has gone");
+            seen = response.totals.len();
+            let request = MergeRequest {
+                select: Some(select),
+                keys: response.keys,
+                format: MergeFormat::Tree.into(),
+            };
+            let merged = database.merge(TENANT, &request).unwrap();
+            assert!(merged.missing.is_empty());
+            let tree = Tree::decode(&merged.data, 1 << 20).unwrap();
+            assert_eq!(tree.total(), response.totals.iter().sum::<i64>());
+        }
+    });
+    for n in 0..100 {
+        let profiles = (3 * n..3 * n + 3).map(|n| {
+            let name = format!("f{n}");
+            incoming(
+                "app",
+                n,
+                &pprof(1000, &[(&["main", &name], [1, n as i64 + 1])]),
+            )
+        });
+        push(&opened.database, profiles.collect()).await.unwrap();
+    }
+    reader.await.unwrap();
+}
+
 /// Profiles that the Go runtime wrote, compared with themselves.
 #[tokio::test]
 async fn real_profiles_come_back_whole() {
