@@ -58,7 +58,8 @@ func detectLegacy() (Cgroups, error) {
 	controllers := []string{}
 	for scanner := bufio.NewScanner(file); scanner.Scan(); {
 		fields := strings.Fields(scanner.Text()) // device, path, type, options
-		if len(fields) < 4 || fields[2] != "cgroup" || !strings.HasPrefix(fields[1], cgroupRoot+"/") {
+		// In the hybrid layout runc makes cgroups in the version 2 hierarchy as well.
+		if len(fields) < 4 || !strings.HasPrefix(fields[2], "cgroup") || !strings.HasPrefix(fields[1], cgroupRoot+"/") {
 			continue
 		}
 		found.Roots = append(found.Roots, fields[1])

@@ -37,6 +37,7 @@ func Down(l layout.Layout) error {
 	if err := os.Remove(l.Lock()); err != nil {
 		return fmt.Errorf("remove lock: %w", err)
 	}
+	_ = os.Remove(filepath.Dir(l.Dir)) // fails, as it should, while another cluster's state is there
 	return nil
 }
 

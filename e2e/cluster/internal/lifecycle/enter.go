@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"runtime"
 	"strings"
 	"syscall"
@@ -14,16 +15,24 @@ import (
 )
 
 // Exec replaces this process by `command` inside the cluster's network, where it reaches pods,
-// Services and their names. KUBECONFIG is the admin's and kubectl is on the PATH; the rest of the
-// environment, and the file system, stay the caller's. It returns only on failure.
+// Services and their names. KUBECONFIG is the admin's, kubectl is on the PATH and CLUSTER is this
+// executable; the rest of the environment, and the file system, stay the caller's. It returns only
+// on failure.
 func Exec(l layout.Layout, command []string) error {
+	self, err := os.Executable()
+	if err != nil {
+		return fmt.Errorf("find this executable: %w", err)
+	}
 	environment := withVariables(os.Environ(), map[string]string{
-		"KUBECONFIG": l.Kubeconfig("admin"),
-		"PATH":       l.Bin() + ":" + os.Getenv("PATH"),
+		"CLUSTER":       self,
+		"CLUSTER_NAME":  l.Name,
+		"CLUSTER_STATE": filepath.Dir(l.Dir),
+		"KUBECONFIG":    l.Kubeconfig("admin"),
+		"PATH":          l.Bin() + ":" + os.Getenv("PATH"),
 	})
-	path, err := exec.LookPath(command[0])
-	if command[0] == "kubectl" {
-		path, err = os.Executable()
+	path := self
+	if command[0] != "kubectl" {
+		path, err = exec.LookPath(command[0])
 	}
 	if err != nil {
 		return fmt.Errorf("find command: %w", err)
