@@ -33,6 +33,9 @@ pub enum GossipError {
         /// Seeds that had to.
         required: usize,
     },
+    /// The task that gossips has ended without being asked to.
+    #[error("gossip has ended unexpectedly, restart the process")]
+    Ended,
 }
 
 impl GossipError {

@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use memberlist::{Address, Machine};
 use prometheus_client::registry::Registry;
@@ -14,11 +15,11 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::driver::{COMMAND_QUEUE, Driver, PushPuller, Shutdown};
-use crate::join::{Joiner, Outcome};
-use crate::kv::{Kv, Retention, Shared};
+use crate::join::{self, Joiner, Outcome};
+use crate::kv::{Kv, Shared};
 use crate::member::{Clock, Member};
 use crate::metrics::{ClientMetrics, TransportMetrics};
-use crate::transport::{self, Dialer, OutgoingPackets, Timeouts};
+use crate::transport::Transport;
 use crate::{Compression, Config, GossipError, advertise};
 
 /// A node of the gossip cluster and all of its tasks.
@@ -33,7 +34,6 @@ pub struct Gossip {
     members: watch::Receiver<Arc<Vec<Member>>>,
     outcome: watch::Receiver<Outcome>,
     abort_if_join_fails: bool,
-    required_seeds: usize,
     tasks: Tasks,
 }
 
@@ -47,7 +47,7 @@ struct Tasks {
     join: CancellationToken,
     abort: CancellationToken,
     /// How long packets on their way may take at the end.
-    flush: std::time::Duration,
+    flush: Duration,
 }
 
 impl Gossip {
@@ -69,93 +69,82 @@ impl Gossip {
         seed: u64,
     ) -> Result<Self, GossipError> {
         config.validate()?;
-        let mut random = StdRng::seed_from_u64(seed);
-        let bound = listener.local_addr().map_err(GossipError::Listener)?;
-        let address = advertise::address(&config, bound, &advertise::host_addresses())?;
-        let name = advertise::node_name(&config, &mut random)?;
-        let clock = Clock::start();
-        let machine = machine(&config, &name, address, random.random(), &clock)?;
-        tracing::info!(node = name, addr = %address, label = config.cluster_label, "gossip starts");
-
-        let transport_metrics = TransportMetrics::register(registry);
-        let metrics = ClientMetrics::register(registry);
-        let retention = Retention {
-            tombstones: config.left_ingesters_timeout,
-            deleted_keys: config.obsolete_entries_timeout,
-        };
-        let shared = Arc::new(Shared::new(retention, metrics.clone()));
-        let tasks = Tasks::new(&config);
-        let timeouts = Timeouts::from(&config);
-        let memory = transport::incoming_memory();
-        let (command_sender, commands) = mpsc::channel(COMMAND_QUEUE);
-        let dialer = Dialer::new(timeouts, transport_metrics.clone());
-        let push_puller = PushPuller::new(
-            command_sender,
-            dialer,
-            config.stream_timeout,
-            memory.clone(),
-        );
-        let (outcome_sender, outcome) = watch::channel(Outcome::Trying);
-        let advertised = address.socket_addr();
-        // Before any task starts, because it can fail.
-        let mut joiner = Joiner::new(
-            &config,
-            push_puller.clone(),
-            advertised,
-            random,
-            outcome_sender,
-        )?;
-
-        let (member_sender, members) = watch::channel(Arc::default());
-        let driver = Driver {
-            machine,
-            clock,
-            shared: shared.clone(),
-            incoming: transport::listen(
-                listener,
-                config.received_messages_queue_size,
-                memory,
-                transport_metrics.clone(),
-                tasks.abort.clone(),
-                &tasks.others,
-            ),
-            outgoing: OutgoingPackets::start(
-                advertised.to_string(),
-                timeouts,
-                config.max_concurrent_writes,
-                transport_metrics,
-                &tasks.others,
-            ),
-            commands,
-            push_puller,
-            members: member_sender,
-            metrics,
-            tracker: tasks.others.clone(),
-            shutdown: Shutdown {
-                leave: tasks.leave.clone(),
-                abort: tasks.abort.clone(),
-                drain_timeout: config.broadcast_timeout_on_shutdown,
-                leave_timeout: config.leave_timeout,
-            },
-        };
-        tasks.driver.spawn(driver.run());
-
-        let gossip = Self {
-            name,
-            advertised,
-            kv: Kv::new(shared),
-            members,
-            outcome,
-            abort_if_join_fails: config.abort_if_join_fails,
-            required_seeds: 1,
-            tasks,
-        };
+        let (gossip, mut joiner) = Self::spawn(&config, listener, registry, seed)?;
         joiner.fast_join().await?;
         let join = gossip.tasks.join.clone();
         gossip.tasks.others.spawn(async move {
             join.run_until_cancelled(joiner.run()).await;
         });
         Ok(gossip)
+    }
+
+    /// Starts the tasks, after everything that can fail.
+    fn spawn(
+        config: &Config,
+        listener: TcpListener,
+        registry: &mut Registry,
+        seed: u64,
+    ) -> Result<(Self, Joiner), GossipError> {
+        let mut random = StdRng::seed_from_u64(seed);
+        let bound = listener.local_addr().map_err(GossipError::Listener)?;
+        let address = advertise::address(config, bound, &advertise::host_addresses())?;
+        let name = advertise::node_name(config, &mut random)?;
+        let join_settings = join::Settings::parse(config)?;
+        let clock = Clock::start();
+        let machine = machine(config, &name, address, random.random(), &clock)?;
+        tracing::info!(node = name, addr = %address, label = config.cluster_label, "gossip starts");
+
+        let tasks = Tasks::new(config);
+        let transport = Transport::open(
+            config,
+            listener,
+            address.socket_addr(),
+            TransportMetrics::register(registry),
+            tasks.abort.clone(),
+            &tasks.others,
+        );
+        let metrics = ClientMetrics::register(registry);
+        let shared = Arc::new(Shared::new(config.into(), metrics.clone()));
+        let (command_sender, commands) = mpsc::channel(COMMAND_QUEUE);
+        let push_puller = PushPuller::new(
+            command_sender,
+            transport.dialer,
+            config.stream_timeout,
+            transport.memory,
+        );
+        let (member_sender, members) = watch::channel(Arc::default());
+        let (outcome_sender, outcome) = watch::channel(Outcome::Trying);
+        let joiner = Joiner::new(
+            join_settings,
+            push_puller.clone(),
+            address.socket_addr(),
+            random,
+            outcome_sender,
+        );
+        let driver = Driver {
+            machine,
+            clock,
+            shared: shared.clone(),
+            incoming: transport.incoming,
+            outgoing: transport.outgoing,
+            commands,
+            push_puller,
+            members: member_sender,
+            metrics,
+            tracker: tasks.others.clone(),
+            shutdown: tasks.shutdown(config),
+        };
+        tasks.driver.spawn(driver.run());
+        let gossip = Self {
+            name,
+            advertised: address.socket_addr(),
+            kv: Kv::new(shared),
+            members,
+            outcome,
+            abort_if_join_fails: config.abort_if_join_fails,
+            tasks,
+        };
+        Ok((gossip, joiner))
     }
 
     /// Returns the store.
@@ -193,17 +182,32 @@ impl Gossip {
         *self.outcome.borrow() == Outcome::Joined || others()
     }
 
-    /// Waits until joining has failed for good, which only happens with
-    /// [`Config::abort_if_join_fails`].
+    /// Waits until this node cannot go on: joining has failed for good, which
+    /// counts only with [`Config::abort_if_join_fails`], or its task has ended
+    /// without being asked to.
     pub async fn failed(&self) -> GossipError {
+        tokio::select! {
+            () = self.join_failed() => GossipError::Join {
+                joined: 0,
+                required: 1,
+            },
+            () = self.driver_ended() => GossipError::Ended,
+        }
+    }
+
+    async fn join_failed(&self) {
         let mut outcome = self.outcome.clone();
         let failed = outcome.wait_for(|outcome| *outcome == Outcome::Failed);
         if !self.abort_if_join_fails || failed.await.is_err() {
-            std::future::pending::<()>().await;
+            std::future::pending().await
         }
-        GossipError::Join {
-            joined: 0,
-            required: self.required_seeds,
+    }
+
+    async fn driver_ended(&self) {
+        let mut members = self.members.clone();
+        while members.changed().await.is_ok() {}
+        if self.tasks.leave.is_cancelled() {
+            std::future::pending().await
         }
     }
 
@@ -250,6 +254,15 @@ impl Tasks {
             flush: config.acquire_writer_timeout
                 + config.packet_dial_timeout
                 + config.packet_write_timeout,
+        }
+    }
+
+    fn shutdown(&self, config: &Config) -> Shutdown {
+        Shutdown {
+            leave: self.leave.clone(),
+            abort: self.abort.clone(),
+            drain_timeout: config.broadcast_timeout_on_shutdown,
+            leave_timeout: config.leave_timeout,
         }
     }
 }

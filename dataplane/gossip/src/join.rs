@@ -49,8 +49,9 @@ pub(crate) enum Outcome {
     Failed,
 }
 
+/// How to join, with the seeds understood.
 #[derive(Debug)]
-struct Settings {
+pub(crate) struct Settings {
     seeds: Vec<Seed>,
     rejoin_seeds: Vec<Seed>,
     rejoin_interval: Duration,
@@ -62,7 +63,8 @@ struct Settings {
 }
 
 impl Settings {
-    fn parse(config: &Config) -> Result<Self, GossipError> {
+    /// Fails when a seed cannot be understood.
+    pub(crate) fn parse(config: &Config) -> Result<Self, GossipError> {
         let parse = |seeds: &[String]| -> Result<Vec<Seed>, GossipError> {
             seeds
                 .iter()
@@ -85,22 +87,21 @@ impl Settings {
 }
 
 impl Joiner {
-    /// Creates a joiner; fails when a seed cannot be understood.
     pub(crate) fn new(
-        config: &Config,
+        settings: Settings,
         push_puller: PushPuller,
         local: SocketAddr,
         random: StdRng,
         outcome: watch::Sender<Outcome>,
-    ) -> Result<Self, GossipError> {
-        Ok(Self {
+    ) -> Self {
+        Self {
             push_puller,
             discovery: Discovery::new(),
-            settings: Settings::parse(config)?,
+            settings,
             local,
             random,
             outcome,
-        })
+        }
     }
 
     /// Asks a few seeds. Too few answers are an error only if the settings

@@ -13,6 +13,7 @@ use ring::desc::{expire_tombstones, merge, merge_local, without_tombstones};
 use thiserror::Error;
 
 use super::codec::{self, CodecError, RING_DESC};
+use crate::Config;
 
 /// Most keys of a store; a Pyroscope cluster uses about ten.
 const MAX_KEYS: usize = 1024;
@@ -35,6 +36,15 @@ pub struct Retention {
     pub tombstones: Duration,
     /// Age at which deleted keys are dropped; zero keeps them for ever.
     pub deleted_keys: Duration,
+}
+
+impl From<&Config> for Retention {
+    fn from(config: &Config) -> Self {
+        Self {
+            tombstones: config.left_ingesters_timeout,
+            deleted_keys: config.obsolete_entries_timeout,
+        }
+    }
 }
 
 /// One key and its value.

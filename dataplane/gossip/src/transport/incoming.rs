@@ -44,7 +44,7 @@ pub(crate) struct Incoming {
 }
 
 /// Serves `listener` until `cancel`, in tasks of `tracker`.
-pub(crate) fn listen(
+pub(super) fn listen(
     listener: TcpListener,
     queue: usize,
     memory: Arc<Memory>,

@@ -9,16 +9,21 @@ mod incoming;
 mod memory;
 mod outgoing;
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncReadExt};
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
-pub(crate) use incoming::{Incoming, IncomingStream, Packet, listen};
+pub(crate) use incoming::{Incoming, IncomingStream, Packet};
 pub(crate) use memory::{Memory, Reservation};
 pub(crate) use outgoing::{Dialer, OutgoingPackets, timed_out, write_and_finish};
 
 use crate::Config;
+use crate::metrics::TransportMetrics;
 
 /// Longest silence of a peer inside a packet.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(10);
@@ -39,11 +44,11 @@ const CHUNK: usize = 16 << 10;
 
 /// Timeouts of connections.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Timeouts {
-    pub(crate) stream: Duration,
-    pub(crate) packet_dial: Duration,
-    pub(crate) packet_write: Duration,
-    pub(crate) acquire_writer: Duration,
+struct Timeouts {
+    stream: Duration,
+    packet_dial: Duration,
+    packet_write: Duration,
+    acquire_writer: Duration,
 }
 
 impl From<&Config> for Timeouts {
@@ -57,9 +62,49 @@ impl From<&Config> for Timeouts {
     }
 }
 
-/// Creates the allowance of all incoming messages.
-pub(crate) fn incoming_memory() -> Arc<Memory> {
-    Arc::new(Memory::new(INCOMING_MEMORY))
+/// Both directions of the transport, and the limits that they share.
+#[derive(Debug)]
+pub(crate) struct Transport {
+    pub(crate) incoming: Incoming,
+    pub(crate) outgoing: OutgoingPackets,
+    pub(crate) dialer: Dialer,
+    /// Allowance of all incoming messages.
+    pub(crate) memory: Arc<Memory>,
+}
+
+impl Transport {
+    /// Serves `listener` until `abort`, and sends packets until the
+    /// [`OutgoingPackets`] are dropped, in tasks of `tracker`.
+    pub(crate) fn open(
+        config: &Config,
+        listener: TcpListener,
+        advertised: SocketAddr,
+        metrics: TransportMetrics,
+        abort: CancellationToken,
+        tracker: &TaskTracker,
+    ) -> Self {
+        let timeouts = Timeouts::from(config);
+        let memory = Arc::new(Memory::new(INCOMING_MEMORY));
+        Self {
+            incoming: incoming::listen(
+                listener,
+                config.received_messages_queue_size,
+                memory.clone(),
+                metrics.clone(),
+                abort,
+                tracker,
+            ),
+            outgoing: OutgoingPackets::start(
+                advertised.to_string(),
+                timeouts,
+                config.max_concurrent_writes,
+                metrics.clone(),
+                tracker,
+            ),
+            dialer: Dialer::new(timeouts, metrics),
+            memory,
+        }
+    }
 }
 
 /// Reads once into `buffer`, behind what is there; 0 at the end.

@@ -37,7 +37,7 @@ struct Waiting {
 impl OutgoingPackets {
     /// Starts the writers in `tracker`; they end when the value is dropped and
     /// the packets that waited are written.
-    pub(crate) fn start(
+    pub(super) fn start(
         advertised: String,
         timeouts: Timeouts,
         max_concurrent_writes: usize,
@@ -148,7 +148,7 @@ pub(crate) struct Dialer {
 }
 
 impl Dialer {
-    pub(crate) fn new(timeouts: Timeouts, metrics: TransportMetrics) -> Self {
+    pub(super) fn new(timeouts: Timeouts, metrics: TransportMetrics) -> Self {
         Self {
             timeout: timeouts.stream,
             metrics,
