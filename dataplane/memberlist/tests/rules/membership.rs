@@ -225,3 +225,17 @@ fn the_dead_and_those_who_left_are_remembered_for_a_while() {
     assert_eq!((state(&machine, "a"), state(&machine, "b")), (None, None));
     assert_eq!(state(&machine, "c"), Some(NodeState::Alive));
 }
+
+#[test]
+fn only_an_incarnation_above_the_accused_one_clears_a_node() {
+    let mut machine = with_nodes(1);
+    accept(&mut machine, Message::Suspect(accusation("a", 5, "b")));
+    for (incarnation, expected) in [(5, NodeState::Suspect), (6, NodeState::Alive)] {
+        accept(&mut machine, Message::Alive(alive("a", 10, incarnation)));
+        assert_eq!(
+            state(&machine, "a"),
+            Some(expected),
+            "incarnation {incarnation}"
+        );
+    }
+}

@@ -187,3 +187,23 @@ fn every_node_is_probed_once_a_round_in_changing_order() {
         "the order changes"
     );
 }
+
+#[test]
+fn probes_for_others_are_bounded_and_make_room_again() {
+    let mut machine = machine();
+    let request = Message::IndirectPing(IndirectPing {
+        target: vec![10, 0, 0, 3],
+        port: 7946,
+        ..IndirectPing::default()
+    });
+    for _ in 0..1024 {
+        accept(&mut machine, request.clone());
+    }
+    let full = handle(&mut machine, NOW, request.clone());
+    assert!(
+        matches!(full, Err(WireError::Full { limit: 1024, .. })),
+        "{full:?}"
+    );
+    machine.handle_timeout(after(2));
+    accept(&mut machine, request);
+}
