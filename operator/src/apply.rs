@@ -22,7 +22,7 @@ const STATUS_MANAGER: &str = "pyroscope-operator-status";
 /// reconciliation plans the rest again.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ApplyError {
-    #[error("cannot {verb} {kind} {name}: {source}")]
+    #[error("cannot {verb} {kind} {name}: {}", reason(source))]
     Api {
         verb: &'static str,
         kind: &'static str,
@@ -47,27 +47,34 @@ impl Writer {
         Self { client, metrics }
     }
 
-    /// Carries out the steps in order, and stops at the first that fails.
+    /// Carries out the steps in order. One that fails does not hold up the rest;
+    /// the first failure is returned.
     pub(crate) async fn carry_out(
         &self,
         cluster: &PyroscopeCluster,
         steps: &[Step],
     ) -> Result<(), ApplyError> {
+        let mut result = Ok(());
         for step in steps {
-            match step {
-                Step::Create(object) => {
-                    self.check_owner(cluster, object).await?;
-                    self.apply(cluster, object).await?;
-                }
-                Step::Update(object) => self.apply(cluster, object).await?,
-                Step::Regrow { object, uid } => self.regrow(cluster, object, uid).await?,
-                Step::Delete { kind, name, uid } => {
-                    let params = DeleteParams::background();
-                    self.delete(cluster, *kind, name, uid, params).await?;
-                }
+            let done = self.step(cluster, step).await;
+            result = result.and(done);
+        }
+        result
+    }
+
+    async fn step(&self, cluster: &PyroscopeCluster, step: &Step) -> Result<(), ApplyError> {
+        match step {
+            Step::Create(object) => {
+                self.check_owner(cluster, object).await?;
+                self.apply(cluster, object).await
+            }
+            Step::Update(object) => self.apply(cluster, object).await,
+            Step::Regrow { object, uid } => self.regrow(cluster, object, uid).await,
+            Step::Delete { kind, name, uid } => {
+                let params = DeleteParams::background();
+                self.delete(cluster, *kind, name, uid, params).await
             }
         }
-        Ok(())
     }
 
     /// Replaces the status. The caller compares before, so that a status which
@@ -231,6 +238,14 @@ fn claim_selector(stateful_set: &Value) -> String {
         .filter_map(|(key, value)| Some(format!("{key}={}", value.as_str()?)))
         .collect();
     pairs.join(",")
+}
+
+/// Returns what the API server says, without the envelope it comes in.
+fn reason(error: &kube::Error) -> String {
+    match error {
+        kube::Error::Api(status) if !status.message.is_empty() => status.message.clone(),
+        other => other.to_string(),
+    }
 }
 
 fn failed(verb: &'static str, kind: &'static str, name: &str, source: kube::Error) -> ApplyError {

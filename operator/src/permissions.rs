@@ -17,7 +17,9 @@ fn file(path: &str) -> String {
 fn verbs(rules: &Value) -> BTreeMap<String, BTreeSet<String>> {
     let texts = |list: &Value| -> Vec<String> {
         let list = list.as_array().unwrap();
-        list.iter().map(|it| it.as_str().unwrap().to_owned()).collect()
+        list.iter()
+            .map(|it| it.as_str().unwrap().to_owned())
+            .collect()
     };
     let mut verbs: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
     for rule in rules.as_array().unwrap() {
@@ -48,8 +50,14 @@ fn role_allows_what_the_operator_does() {
         let name = format!("{}/{}", resource.group, resource.plural);
         allow(name, "get list watch create patch delete");
     }
-    allow("pyroscope-operator.dev/pyroscopeclusters".to_owned(), "get list watch");
-    allow("pyroscope-operator.dev/pyroscopeclusters/status".to_owned(), "patch");
+    allow(
+        "pyroscope-operator.dev/pyroscopeclusters".to_owned(),
+        "get list watch",
+    );
+    allow(
+        "pyroscope-operator.dev/pyroscopeclusters/status".to_owned(),
+        "patch",
+    );
     allow("/pods".to_owned(), "list watch");
     allow("/persistentvolumeclaims".to_owned(), "list patch");
     allow("events.k8s.io/events".to_owned(), "create patch");
@@ -59,7 +67,9 @@ fn role_allows_what_the_operator_does() {
 #[test]
 fn chart_grants_what_the_manifests_grant() {
     let template = file("charts/pyroscope-operator/templates/_names.tpl");
-    let (_, rest) = template.split_once("{{- define \"operator.rules\" -}}\n").unwrap();
+    let (_, rest) = template
+        .split_once("{{- define \"operator.rules\" -}}\n")
+        .unwrap();
     let (rules, _) = rest.split_once("{{- end }}").unwrap();
     let rules: Value = serde_saphyr::from_str(rules).unwrap();
     assert_eq!(rules, installed());
@@ -71,7 +81,10 @@ fn operator_meets_the_restricted_standard() {
     let deployment: Value = serde_saphyr::from_str(&text).unwrap();
     let pod = &deployment["spec"]["template"]["spec"];
     assert_eq!(pod["securityContext"]["runAsNonRoot"], true);
-    assert_eq!(pod["securityContext"]["seccompProfile"]["type"], "RuntimeDefault");
+    assert_eq!(
+        pod["securityContext"]["seccompProfile"]["type"],
+        "RuntimeDefault"
+    );
     let container = &pod["containers"][0]["securityContext"];
     assert_eq!(container["capabilities"], json!({"drop": ["ALL"]}));
     assert_eq!(container["allowPrivilegeEscalation"], false);

@@ -48,16 +48,18 @@ pub(crate) fn plan(wanted: Vec<Object>, found: &Found) -> Vec<Step> {
         .map(|object| (object.kind, object.name.clone()))
         .collect();
     for object in wanted {
-        let object = stamped(object);
         match found.get(&(object.kind, object.name.clone())) {
-            None => steps.push(Step::Create(object)),
+            None => steps.push(Step::Create(stamped(object))),
             Some(live) if is_deleted(live) => {}
-            Some(live) if grows(&object, live) => steps.push(Step::Regrow {
-                uid: uid(live),
-                object,
-            }),
-            Some(live) if differs(&object.body, live) => steps.push(Step::Update(object)),
-            Some(_) => {}
+            Some(live) if grows(&object, live) => {
+                // All else must not wait for a storage class that may refuse to grow volumes.
+                steps.extend(update(with_claims_of(&object, live), live));
+                steps.push(Step::Regrow {
+                    uid: uid(live),
+                    object: stamped(object),
+                });
+            }
+            Some(live) => steps.extend(update(object, live)),
         }
     }
     for ((kind, name), live) in found {
@@ -70,6 +72,17 @@ pub(crate) fn plan(wanted: Vec<Object>, found: &Found) -> Vec<Step> {
         }
     }
     steps
+}
+
+fn update(object: Object, live: &Value) -> Option<Step> {
+    let object = stamped(object);
+    differs(&object.body, live).then_some(Step::Update(object))
+}
+
+fn with_claims_of(object: &Object, live: &Value) -> Object {
+    let mut object = object.clone();
+    object.body["spec"]["volumeClaimTemplates"] = live["spec"]["volumeClaimTemplates"].clone();
+    object
 }
 
 fn stamped(mut object: Object) -> Object {
@@ -204,10 +217,17 @@ mod tests {
     #[test]
     fn larger_volumes_need_a_new_stateful_set() {
         let found = applied(&plan(vec![stateful_set("1Gi")], &Found::new()));
+        let mut grown = stateful_set("2Gi");
         assert!(matches!(
-            plan(vec![stateful_set("2Gi")], &found)[..],
+            plan(vec![grown.clone()], &found)[..],
             [Step::Regrow { .. }]
         ));
+        grown.body["spec"]["replicas"] = json!(5);
+        let steps = plan(vec![grown], &found);
+        let [Step::Update(other), Step::Regrow { .. }] = &steps[..] else {
+            panic!("{steps:?}");
+        };
+        assert_eq!(claim_size(&other.body), Some("1Gi"));
         assert!(matches!(
             plan(vec![stateful_set("1024Mi")], &found)[..],
             [Step::Update(_)]
