@@ -52,6 +52,11 @@ pub struct Config {
     pub packet_dial_timeout: Duration,
     /// Time to write a packet.
     pub packet_write_timeout: Duration,
+    /// Longest silence of a peer at the start of a connection and inside a
+    /// packet. dskit waits for ever.
+    pub packet_idle_timeout: Duration,
+    /// Longest time for a whole packet to arrive. dskit waits for ever.
+    pub packet_read_timeout: Duration,
     /// How many packets are written at once; 0 counts as 1.
     pub max_concurrent_writes: usize,
     /// How long a packet waits for a writer before it is dropped.
@@ -108,6 +113,8 @@ impl Default for Config {
             stream_timeout: Duration::from_secs(2),
             packet_dial_timeout: Duration::from_secs(2),
             packet_write_timeout: Duration::from_secs(5),
+            packet_idle_timeout: Duration::from_secs(10),
+            packet_read_timeout: Duration::from_secs(30),
             max_concurrent_writes: 3,
             acquire_writer_timeout: Duration::from_millis(250),
             gossip_interval: Duration::from_millis(200),
@@ -141,6 +148,8 @@ impl Config {
             ("stream-timeout", self.stream_timeout),
             ("packet-dial-timeout", self.packet_dial_timeout),
             ("packet-write-timeout", self.packet_write_timeout),
+            ("packet-idle-timeout", self.packet_idle_timeout),
+            ("packet-read-timeout", self.packet_read_timeout),
         ];
         if let Some((setting, _)) = positive.iter().find(|(_, value)| value.is_zero()) {
             return Err(GossipError::invalid(setting, "must be greater than zero"));

@@ -6,11 +6,13 @@ mod support;
 
 use std::time::Duration;
 
+use prometheus_client::registry::Registry;
 use proto::ring::InstanceState;
+use pyroscope_gossip::{Config, Gossip};
 use support::*;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
-use tokio::time::timeout;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::time::{Instant, timeout};
 
 /// What no peer sends. The first byte is the kind of connection.
 fn garbage() -> Vec<Vec<u8>> {
@@ -98,7 +100,7 @@ async fn half_open_connections_do_not_keep_others_out() {
     }
     // More streams than are served at once are held now. They end by their
     // timeout, and whoever wants to join tries again.
-    let other = start(pyroscope_gossip::Config {
+    let other = start(Config {
         max_join_retries: 1000,
         ..joining("other", seed.advertised())
     })
@@ -112,4 +114,79 @@ async fn half_open_connections_do_not_keep_others_out() {
     timeout(Duration::from_secs(30), seed.shutdown())
         .await
         .unwrap();
+}
+
+/// Opens a connection, sends the beginning of something, and returns after how
+/// long the node closes it, while one more byte follows every `pause`.
+async fn closed_after(node: &Gossip, beginning: &[u8], pause: Duration) -> Duration {
+    let mut connection = TcpStream::connect(node.advertised()).await.unwrap();
+    connection.write_all(beginning).await.unwrap();
+    let opened = Instant::now();
+    let (mut reader, mut writer) = connection.split();
+    let mut answer = Vec::new();
+    let closed = reader.read_to_end(&mut answer);
+    let trickle = async {
+        loop {
+            tokio::time::sleep(pause).await;
+            if writer.write_all(&[0]).await.is_err() {
+                return;
+            }
+        }
+    };
+    let until_closed = async {
+        tokio::select! {
+            _ = closed => {}
+            () = trickle => {}
+        }
+    };
+    let _ = timeout(PATIENCE, until_closed).await;
+    opened.elapsed()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn silent_and_slow_connections_are_closed() {
+    let node = start(Config {
+        packet_idle_timeout: Duration::from_millis(500),
+        packet_read_timeout: Duration::from_millis(1500),
+        stream_timeout: Duration::from_millis(700),
+        ..config("node")
+    })
+    .await;
+    let never = Duration::from_secs(3600);
+    for (beginning, limit) in [(&[][..], 500), (&[1, 3, b'a'], 500), (&[2, 6, 0x83], 700)] {
+        let after = closed_after(&node, beginning, never).await;
+        assert!(after >= Duration::from_millis(limit), "{after:?}");
+        assert!(after < PATIENCE, "{after:?}");
+    }
+    // Never silent for long, and yet not served for ever.
+    let slowly = Duration::from_millis(100);
+    let after = closed_after(&node, &[1, 3, b'a'], slowly).await;
+    assert!(
+        after >= Duration::from_millis(1500) && after < PATIENCE,
+        "{after:?}"
+    );
+    let after = closed_after(&node, &[2, 6, 0x83, 0xA4], slowly).await;
+    assert!(after < PATIENCE, "{after:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn oversized_packets_are_cut_off() {
+    let mut registry = Registry::default();
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let node = Gossip::start(config("node"), listener, &mut registry, 1)
+        .await
+        .unwrap();
+    let mut connection = TcpStream::connect(node.advertised()).await.unwrap();
+    let mut answer = Vec::new();
+    // Without an end, so that only the limit can close the connection.
+    let endless = async {
+        let chunk = vec![1; 1 << 20];
+        while connection.write_all(&chunk).await.is_ok() {}
+        let _ = connection.read_to_end(&mut answer).await;
+    };
+    timeout(PATIENCE, endless).await.unwrap();
+    let mut text = String::new();
+    prometheus_client::encoding::text::encode(&mut text, &registry).unwrap();
+    let line = "pyroscope_memberlist_tcp_transport_packets_received_errors_total 1";
+    assert!(text.contains(line), "{text}");
 }

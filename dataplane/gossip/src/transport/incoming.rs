@@ -13,9 +13,7 @@ use tokio::time::{Instant, timeout, timeout_at};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::{
-    IDLE_TIMEOUT, MAX_CONNECTIONS, MAX_STREAMS, Memory, PACKET_TIMEOUT, Reservation, read_chunk,
-};
+use super::{MAX_CONNECTIONS, MAX_STREAMS, Memory, Reservation, Timeouts, read_chunk};
 use crate::metrics::TransportMetrics;
 
 /// Pause after the listener failed, usually for lack of file descriptors.
@@ -47,6 +45,7 @@ pub(crate) struct Incoming {
 pub(super) fn listen(
     listener: TcpListener,
     queue: usize,
+    timeouts: Timeouts,
     memory: Arc<Memory>,
     metrics: TransportMetrics,
     cancel: CancellationToken,
@@ -58,6 +57,7 @@ pub(super) fn listen(
         packets: packet_sender,
         streams: stream_sender,
         stream_permits: Arc::new(Semaphore::new(MAX_STREAMS)),
+        timeouts,
         memory,
         metrics,
         tracker: tracker.clone(),
@@ -74,6 +74,7 @@ struct Acceptor {
     packets: mpsc::Sender<Packet>,
     streams: mpsc::Sender<IncomingStream>,
     stream_permits: Arc<Semaphore>,
+    timeouts: Timeouts,
     memory: Arc<Memory>,
     metrics: TransportMetrics,
     tracker: TaskTracker,
@@ -83,9 +84,9 @@ struct Acceptor {
 /// Why a packet was not received.
 #[derive(Debug, Error)]
 enum PacketError {
-    #[error("no byte for {IDLE_TIMEOUT:?}")]
+    #[error("no byte for too long")]
     Idle,
-    #[error("not complete after {PACKET_TIMEOUT:?}")]
+    #[error("not complete in time")]
     Slow,
     #[error("larger than {} bytes", frame::MAX_FRAME)]
     TooLarge,
@@ -125,7 +126,7 @@ impl Acceptor {
         peer: SocketAddr,
         permit: OwnedSemaphorePermit,
     ) {
-        let kind = match timeout(IDLE_TIMEOUT, connection.read_u8()).await {
+        let kind = match timeout(self.timeouts.packet_idle, connection.read_u8()).await {
             Ok(Ok(kind)) => kind,
             // Port scans and probes by load balancers look like this.
             Ok(Err(_)) | Err(_) => return,
@@ -140,8 +141,8 @@ impl Acceptor {
         }
     }
 
-    async fn receive_packet(&self, connection: TcpStream, peer: SocketAddr) {
-        match self.read_packet(connection).await {
+    async fn receive_packet(&self, mut connection: TcpStream, peer: SocketAddr) {
+        match self.read_packet(&mut connection).await {
             Ok(packet) => {
                 self.metrics.packets_received.inc();
                 self.metrics
@@ -158,12 +159,15 @@ impl Acceptor {
         }
     }
 
-    async fn read_packet(&self, mut connection: TcpStream) -> Result<Packet, PacketError> {
-        let deadline = Instant::now() + PACKET_TIMEOUT;
+    async fn read_packet(&self, connection: &mut TcpStream) -> Result<Packet, PacketError> {
+        let deadline = Instant::now() + self.timeouts.packet_read;
         let mut bytes = Vec::new();
         let mut memory = self.memory.reservation();
         loop {
-            let read = timeout(IDLE_TIMEOUT, read_chunk(&mut connection, &mut bytes));
+            let read = timeout(
+                self.timeouts.packet_idle,
+                read_chunk(connection, &mut bytes),
+            );
             let count = timeout_at(deadline, read)
                 .await
                 .map_err(|_| PacketError::Slow)?

@@ -25,10 +25,6 @@ pub(crate) use outgoing::{Dialer, OutgoingPackets, timed_out, write_and_finish};
 use crate::Config;
 use crate::metrics::TransportMetrics;
 
-/// Longest silence of a peer inside a packet.
-const IDLE_TIMEOUT: Duration = Duration::from_secs(10);
-/// Longest time for a whole packet to arrive.
-const PACKET_TIMEOUT: Duration = Duration::from_secs(30);
 /// Connections served at once; further ones wait in the listener's backlog.
 const MAX_CONNECTIONS: usize = 1024;
 /// Streams served at once, as in memberlist; further ones are closed.
@@ -48,6 +44,8 @@ struct Timeouts {
     stream: Duration,
     packet_dial: Duration,
     packet_write: Duration,
+    packet_idle: Duration,
+    packet_read: Duration,
     acquire_writer: Duration,
 }
 
@@ -57,6 +55,8 @@ impl From<&Config> for Timeouts {
             stream: config.stream_timeout,
             packet_dial: config.packet_dial_timeout,
             packet_write: config.packet_write_timeout,
+            packet_idle: config.packet_idle_timeout,
+            packet_read: config.packet_read_timeout,
             acquire_writer: config.acquire_writer_timeout,
         }
     }
@@ -89,6 +89,7 @@ impl Transport {
             incoming: incoming::listen(
                 listener,
                 config.received_messages_queue_size,
+                timeouts,
                 memory.clone(),
                 metrics.clone(),
                 abort,
