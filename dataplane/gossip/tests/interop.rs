@@ -267,6 +267,33 @@ async fn a_killed_go_node_is_found_dead() {
     assert_eq!(ids(&rust.kv().get(RING).unwrap()), ["go-0"].into());
 }
 
+/// Go compares the raw bytes of addresses: one that was configured has 16,
+/// one that was bound has 4. Whoever passes a record on must keep its form.
+#[tokio::test(flavor = "multi_thread")]
+async fn both_forms_of_addresses_are_passed_on() {
+    let rust = start(Config {
+        advertise_addr: "127.0.0.1".to_owned(),
+        ..config("rust")
+    })
+    .await;
+    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = format!("-bind-port={}", free.local_addr().unwrap().port());
+    drop(free);
+    let seed = rust.advertised().to_string();
+    let long = go("go-long", &seed, &[&port, "-advertise-addr=127.0.0.1"]).await;
+    let short = go("go-short", &seed, &[]).await;
+    let everyone = ["go-long", "go-short"];
+    // Each hears of the other through Rust, then from the other itself.
+    for peer in [&long, &short] {
+        until_same(peer, &rust, &everyone).await;
+        peer.until("three members", |seen| seen.members == 3).await;
+    }
+    until_alive(&rust, 3).await;
+    short.leave().await;
+    long.until("two members", |seen| seen.members == 2).await;
+    until_ids(&rust, &["go-long"]).await;
+}
+
 /// Go probes every 5 s and would suspect a node whose acks it does not
 /// understand; that node would then have to refute.
 #[tokio::test(flavor = "multi_thread")]
