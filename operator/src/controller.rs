@@ -21,7 +21,7 @@ use crate::freshness::Freshness;
 use crate::metrics::Metrics;
 use crate::observe::{self, Caches, Scope};
 use crate::plan::plan;
-use crate::poll::{Board, Poller};
+use crate::poll::{Board, Poller, Seen};
 use crate::render::{ConfigError, Platform, render};
 use crate::status::{Facts, Failure, status};
 
@@ -188,7 +188,9 @@ impl Context {
         error: Option<&ReconcileError>,
     ) -> Result<(), ReconcileError> {
         let uid = cluster.uid().unwrap_or_default();
-        let seen = self.board.read().get(&uid).cloned().unwrap_or_default();
+        // Before the first round of questions the last answers count.
+        let seen = self.board.read().get(&uid).cloned();
+        let seen = seen.unwrap_or_else(|| Seen::reported(cluster));
         let facts = Facts {
             cluster,
             platform: &self.platform,
@@ -266,29 +268,4 @@ fn event(type_: EventType, reason: &str, note: String) -> Event {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn pauses_double_up_to_a_limit() {
-        let seconds: Vec<_> = (0..9).map(|it| backoff(it).as_secs()).collect();
-        assert_eq!(seconds, [1, 2, 4, 8, 16, 32, 64, 120, 120]);
-        assert_eq!(backoff(u32::MAX), LAST_RETRY);
-    }
-
-    #[test]
-    fn a_phase_is_announced_once() {
-        let running = PyroscopeClusterStatus {
-            phase: Phase::Running,
-            ..PyroscopeClusterStatus::default()
-        };
-        let reasons = |before: Option<&PyroscopeClusterStatus>| -> Vec<String> {
-            events(before, &running)
-                .into_iter()
-                .map(|it| it.reason)
-                .collect()
-        };
-        assert_eq!(reasons(None), ["Running"]);
-        assert_eq!(reasons(Some(&running)), Vec::<String>::new());
-    }
-}
+mod tests;

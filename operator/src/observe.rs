@@ -137,7 +137,7 @@ impl Caches {
                     owner.controller == Some(true) && Some(&owner.uid) == uid.as_ref()
                 });
                 if owned && let Ok(value) = serde_json::to_value(&*object) {
-                    found.insert((*kind, object.name_any()), value);
+                    found.insert((*kind, object.name_any()), named(value, *kind));
                 }
             }
         }
@@ -151,6 +151,14 @@ impl Caches {
             pod.namespace() == namespace && pod.labels().get(INSTANCE) == Some(&name)
         })
     }
+}
+
+/// Puts the kind into an object: those that come from a list have none.
+fn named(mut object: Value, kind: Kind) -> Value {
+    let resource = kind.resource();
+    object["apiVersion"] = Value::String(resource.api_version);
+    object["kind"] = Value::String(resource.kind);
+    object
 }
 
 /// Keeps the cache of pods filled; pods wake nobody, because the objects above

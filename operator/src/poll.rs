@@ -41,6 +41,19 @@ pub(crate) struct Seen {
     pub(crate) version: Option<String>,
 }
 
+impl Seen {
+    /// Returns what the status of a cluster says.
+    pub(crate) fn reported(cluster: &PyroscopeCluster) -> Self {
+        let status = cluster.status.as_ref();
+        Self {
+            ring: status.and_then(|it| it.ring.clone()),
+            version: status
+                .map(|it| it.version.clone())
+                .filter(|it| !it.is_empty()),
+        }
+    }
+}
+
 /// What the pods of each cluster said last, by the cluster's UID.
 pub(crate) type Board = Arc<parking_lot::RwLock<HashMap<String, Seen>>>;
 
@@ -91,6 +104,10 @@ impl Poller {
 
     /// Runs until `stop` is cancelled.
     pub(crate) async fn run(mut self, stop: CancellationToken) {
+        // A cluster whose pods are not known yet would seem to have none.
+        if self.caches.pods.wait_until_ready().await.is_err() {
+            return;
+        }
         let mut ticks = tokio::time::interval(INTERVAL);
         ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
