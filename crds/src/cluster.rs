@@ -4,7 +4,7 @@ use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::component::{StatefulComponent, StatelessComponent};
+use crate::component::{Ingester, Monolithic, Stateless};
 use crate::schema;
 use crate::status::PyroscopeClusterStatus;
 
@@ -100,22 +100,22 @@ pub struct PyroscopeClusterSpec {
 
     /// Ingesters: they write profiles to a log on their volume before a push is
     /// acknowledged, and answer queries for them. Used in mode `Microservices`.
-    #[serde(default = "StatefulComponent::ingester")]
-    pub ingester: StatefulComponent,
+    #[serde(default)]
+    pub ingester: Ingester,
 
     /// Distributors: they take pushes, check them and write each profile to the
     /// ingesters that own it. Used in mode `Microservices`.
-    #[serde(default = "StatelessComponent::pair")]
-    pub distributor: StatelessComponent,
+    #[serde(default)]
+    pub distributor: Stateless,
 
     /// Queriers: they ask the ingesters and merge their answers. Used in mode
     /// `Microservices`.
-    #[serde(default = "StatelessComponent::pair")]
-    pub querier: StatelessComponent,
+    #[serde(default)]
+    pub querier: Stateless,
 
     /// The pods of mode `Monolithic`, each of which runs every component.
-    #[serde(default = "StatefulComponent::monolithic")]
-    pub monolithic: StatefulComponent,
+    #[serde(default)]
+    pub monolithic: Monolithic,
 
     /// The service account that the pods run as.
     #[serde(default, skip_serializing_if = "schema::is_default")]

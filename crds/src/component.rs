@@ -9,15 +9,15 @@ use serde::{Deserialize, Serialize};
 
 use crate::schema;
 
-/// Pods that keep data on a volume of their own.
+/// Ingesters: pods that keep profiles on a volume of their own.
 #[derive(KubeSchema, Clone, Debug, PartialEq, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct StatefulComponent {
+pub struct Ingester {
     /// Number of pods. It can be raised at any time; it cannot be lowered in
     /// this version.
     #[serde(default = "three")]
     #[schemars(range(min = 1, max = 1000))]
-    #[x_kube(validation = Rule::new("self >= oldSelf").message("replicas cannot be lowered in this version: profiles that only the removed pods hold would become unreadable"))]
+    #[x_kube(validation = Rule::new("self >= oldSelf").message(NOT_LOWERED))]
     pub replicas: i32,
 
     /// The volume of each pod.
@@ -28,30 +28,52 @@ pub struct StatefulComponent {
     pub pod: PodSettings,
 }
 
-impl StatefulComponent {
-    /// Returns the ingesters of a cluster that says nothing about them.
-    pub fn ingester() -> Self {
-        Self::with_replicas(3)
-    }
-
-    /// Returns the pods of a monolithic cluster that says nothing about them.
-    pub fn monolithic() -> Self {
-        Self::with_replicas(1)
-    }
-
-    fn with_replicas(replicas: i32) -> Self {
+impl Default for Ingester {
+    fn default() -> Self {
         Self {
-            replicas,
+            replicas: three(),
             persistence: Persistence::default(),
             pod: PodSettings::default(),
         }
     }
 }
 
+/// Pods that run every component and keep profiles on a volume of their own.
+#[derive(KubeSchema, Clone, Debug, PartialEq, Deserialize, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Monolithic {
+    /// Number of pods. It can be raised at any time; it cannot be lowered in
+    /// this version.
+    #[serde(default = "one")]
+    #[schemars(range(min = 1, max = 1000))]
+    #[x_kube(validation = Rule::new("self >= oldSelf").message(NOT_LOWERED))]
+    pub replicas: i32,
+
+    /// The volume of each pod.
+    #[serde(default)]
+    pub persistence: Persistence,
+
+    #[serde(flatten)]
+    pub pod: PodSettings,
+}
+
+impl Default for Monolithic {
+    fn default() -> Self {
+        Self {
+            replicas: one(),
+            persistence: Persistence::default(),
+            pod: PodSettings::default(),
+        }
+    }
+}
+
+/// Why pods with volumes are never removed.
+const NOT_LOWERED: &str = "replicas cannot be lowered in this version: profiles that only the removed pods hold would become unreadable";
+
 /// Pods that keep nothing.
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-pub struct StatelessComponent {
+pub struct Stateless {
     /// Number of pods.
     #[serde(default = "two")]
     #[schemars(range(min = 1, max = 1000))]
@@ -61,9 +83,8 @@ pub struct StatelessComponent {
     pub pod: PodSettings,
 }
 
-impl StatelessComponent {
-    /// Returns two pods with default settings.
-    pub fn pair() -> Self {
+impl Default for Stateless {
+    fn default() -> Self {
         Self {
             replicas: two(),
             pod: PodSettings::default(),
@@ -154,7 +175,7 @@ pub struct PodSettings {
     /// `{log.level: debug}`. Flags that the operator sets are refused.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     #[schemars(extend("maxProperties" = 64))]
-    #[x_kube(validation = Rule::new("self.all(flag, !flag.startsWith('-') && !(flag in ['target', 'config.file', 'memberlist.advertise-addr', 'memberlist.cluster-label', 'memberlist.join', 'ingester.lifecycler.ID', 'ingester.lifecycler.addr', 'distributor.replication-factor', 'server.http-listen-port']))").message("extraArgs takes flag names without the leading dash, and not the flags that the operator sets (target, config file, addresses, cluster label, join, replication factor, port)"))]
+    #[x_kube(validation = Rule::new("self.all(flag, !flag.startsWith('-') && !(flag in ['target', 'config.file', 'memberlist.advertise-addr', 'memberlist.cluster-label', 'memberlist.join', 'ingester.lifecycler.ID', 'ingester.lifecycler.addr', 'distributor.replication-factor', 'ingester.unregister-on-shutdown', 'ingester.tokens-file-path', 'pyroscopedb.data-path', 'server.http-listen-port']))").message("extraArgs takes flag names without the leading dash, and not the flags that the operator sets (target, config file, addresses, cluster label, join, replication factor, paths, port)"))]
     pub extra_args: BTreeMap<String, String>,
     /// Further environment variables of the container.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -164,6 +185,10 @@ pub struct PodSettings {
 
 fn three() -> i32 {
     3
+}
+
+fn one() -> i32 {
+    1
 }
 
 fn two() -> i32 {

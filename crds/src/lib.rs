@@ -15,7 +15,7 @@ pub use cluster::{
     FilesystemStorage, Image, Mode, PullPolicy, PyroscopeCluster, PyroscopeClusterSpec, Ring,
     ServiceAccount, Storage, Tenancy,
 };
-pub use component::{ClaimPolicy, Persistence, PodSettings, StatefulComponent, StatelessComponent};
+pub use component::{ClaimPolicy, Ingester, Monolithic, Persistence, PodSettings, Stateless};
 pub use manifest::{ManifestError, manifest};
 pub use status::{
     ComponentStatus, Endpoints, InstanceStatus, MemberCounts, Ownership, Phase,

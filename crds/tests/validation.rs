@@ -50,6 +50,22 @@ fn empty_spec_is_accepted() {
     assert_eq!(created(&stored(json!({}))), Vec::<String>::new());
 }
 
+/// A section that says something keeps the defaults of what it leaves out.
+#[test]
+fn sections_default_field_by_field() {
+    let persistence = json!({"persistence": {"size": "1Gi"}});
+    let spec = stored(json!({"ingester": persistence, "monolithic": persistence})).spec;
+    assert_eq!((spec.ingester.replicas, spec.monolithic.replicas), (3, 1));
+    let crd = serde_json::to_value(PyroscopeCluster::crd()).unwrap();
+    let section = |name: &str| {
+        let path = "/spec/versions/0/schema/openAPIV3Schema/properties/spec/properties";
+        crd.pointer(&format!("{path}/{name}/properties/replicas/default"))
+    };
+    assert_eq!(section("ingester"), Some(&json!(3)));
+    assert_eq!(section("monolithic"), Some(&json!(1)));
+    assert_eq!(section("querier"), Some(&json!(2)));
+}
+
 #[test]
 fn quickstart_is_accepted() {
     let spec = json!({"replicationFactor": 3, "ingester": {"replicas": 3, "persistence": {"size": "1Gi"}}});
