@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use crate::metrics::Metrics;
 use crate::object::{Kind, Object};
-use crate::plan::{self, Step};
+use crate::plan::{self, Found, Key, Step};
 
 /// Field manager of the objects that make up a cluster.
 const MANAGER: &str = "pyroscope-operator";
@@ -48,31 +48,46 @@ impl Writer {
     }
 
     /// Carries out the steps in order. One that fails does not hold up the rest;
-    /// the first failure is returned.
+    /// the first failure is returned, beside the objects that have changed.
     pub(crate) async fn carry_out(
         &self,
         cluster: &PyroscopeCluster,
         steps: &[Step],
-    ) -> Result<(), ApplyError> {
-        let mut result = Ok(());
+        found: &Found,
+    ) -> (Vec<Key>, Result<(), ApplyError>) {
+        let (mut changed, mut result) = (Vec::new(), Ok(()));
         for step in steps {
-            let done = self.step(cluster, step).await;
-            result = result.and(done);
+            let key = step.key();
+            let before = plan::version(found.get(&key));
+            match self.step(cluster, step).await {
+                Ok(after) if after.as_deref() == Some(before) => {}
+                Ok(_) => changed.push(key),
+                Err(error) => result = result.and(Err(error)),
+            }
         }
-        result
+        (changed, result)
     }
 
-    async fn step(&self, cluster: &PyroscopeCluster, step: &Step) -> Result<(), ApplyError> {
+    /// Returns the object's new resource version, if it still exists.
+    async fn step(
+        &self,
+        cluster: &PyroscopeCluster,
+        step: &Step,
+    ) -> Result<Option<String>, ApplyError> {
         match step {
             Step::Create(object) => {
                 self.check_owner(cluster, object).await?;
                 self.apply(cluster, object).await
             }
             Step::Update(object) => self.apply(cluster, object).await,
-            Step::Regrow { object, uid } => self.regrow(cluster, object, uid).await,
+            Step::Regrow { object, uid } => {
+                self.regrow(cluster, object, uid).await?;
+                Ok(None)
+            }
             Step::Delete { kind, name, uid } => {
                 let params = DeleteParams::background();
-                self.delete(cluster, *kind, name, uid, params).await
+                self.delete(cluster, *kind, name, uid, params).await?;
+                Ok(None)
             }
         }
     }
@@ -132,15 +147,20 @@ impl Writer {
         }
     }
 
-    async fn apply(&self, cluster: &PyroscopeCluster, object: &Object) -> Result<(), ApplyError> {
+    async fn apply(
+        &self,
+        cluster: &PyroscopeCluster,
+        object: &Object,
+    ) -> Result<Option<String>, ApplyError> {
         self.metrics.wrote(object.kind.as_str(), "apply");
         tracing::info!(kind = object.kind.as_str(), name = object.name, "applying");
         let params = PatchParams::apply(MANAGER).force();
-        self.api(cluster, object.kind)
+        let applied = self
+            .api(cluster, object.kind)
             .patch(&object.name, &params, &Patch::Apply(&object.body))
             .await
             .map_err(|source| failed("apply", object.kind.as_str(), &object.name, source))?;
-        Ok(())
+        Ok(applied.resource_version())
     }
 
     async fn delete(

@@ -17,6 +17,7 @@ use parking_lot::Mutex;
 use tokio_util::sync::CancellationToken;
 
 use crate::apply::{ApplyError, Writer};
+use crate::awaited::Awaited;
 use crate::freshness::Freshness;
 use crate::metrics::Metrics;
 use crate::observe::{self, Caches, Scope};
@@ -56,6 +57,7 @@ struct Context {
     metrics: Metrics,
     /// Failures in a row by cluster, for the pause before the next attempt.
     failures: Mutex<HashMap<String, u32>>,
+    awaited: Mutex<Awaited>,
 }
 
 /// Runs the controller of one scope until `stop` is cancelled.
@@ -82,6 +84,7 @@ pub(crate) async fn run(
         recorder: Recorder::new(client.clone(), reporter()),
         metrics,
         failures: Mutex::default(),
+        awaited: Mutex::default(),
         caches: caches.clone(),
     });
 
@@ -158,28 +161,28 @@ fn backoff(failures: u32) -> Duration {
 
 impl Context {
     async fn reconcile(&self, cluster: &PyroscopeCluster) -> Result<Action, ReconcileError> {
+        let uid = cluster.uid().unwrap_or_default();
         if cluster.metadata.deletion_timestamp.is_some() {
             // Owner references let the API server collect the objects.
-            self.failures
-                .lock()
-                .remove(&cluster.uid().unwrap_or_default());
+            self.failures.lock().remove(&uid);
+            self.awaited.lock().forget(&uid);
             return Ok(Action::await_change());
         }
         self.caches.ready().await?;
         let outcome = self.write_objects(cluster).await;
         self.report(cluster, outcome.as_ref().err()).await?;
         outcome?;
-        self.failures
-            .lock()
-            .remove(&cluster.uid().unwrap_or_default());
+        self.failures.lock().remove(&uid);
         Ok(Action::requeue(RESYNC))
     }
 
     async fn write_objects(&self, cluster: &PyroscopeCluster) -> Result<(), ReconcileError> {
         let wanted = render(cluster, &self.platform)?;
-        let steps = plan(wanted, &self.caches.children_of(cluster));
-        self.writer.carry_out(cluster, &steps).await?;
-        Ok(())
+        let found = self.caches.children_of(cluster);
+        let steps = plan(wanted, &found);
+        let (changed, result) = self.writer.carry_out(cluster, &steps, &found).await;
+        self.awaited.lock().note(cluster, changed, &found);
+        Ok(result?)
     }
 
     async fn report(
@@ -191,10 +194,12 @@ impl Context {
         // Before the first round of questions the last answers count.
         let seen = self.board.read().get(&uid).cloned();
         let seen = seen.unwrap_or_else(|| Seen::reported(cluster));
+        let found = self.caches.children_of(cluster);
         let facts = Facts {
             cluster,
             platform: &self.platform,
-            found: &self.caches.children_of(cluster),
+            stale: self.awaited.lock().stale(cluster, &found),
+            found: &found,
             seen: &seen,
             failure: error.map(failure),
         };

@@ -1,6 +1,7 @@
 //! Keeps Pyroscope clusters on Kubernetes as their resources say.
 
 mod apply;
+mod awaited;
 mod conditions;
 mod controller;
 mod freshness;

@@ -164,13 +164,9 @@ fn named(mut object: Value, kind: Kind) -> Value {
 /// Keeps the cache of pods filled; pods wake nobody, because the objects above
 /// them change with them.
 pub(crate) async fn drive(pods: Changes<Pod>) {
-    pods.for_each(|change| {
-        if let Err(error) = change {
-            tracing::warn!(%error, "watch of pods failed, retrying");
-        }
-        std::future::ready(())
-    })
-    .await;
+    reported(pods, "Pod".to_owned())
+        .for_each(|_| std::future::ready(()))
+        .await;
 }
 
 /// Returns a typed view of a child object.
@@ -178,9 +174,11 @@ pub(crate) fn typed<K: serde::de::DeserializeOwned>(value: &Value) -> Option<K> 
     serde_json::from_value(value.clone()).ok()
 }
 
-/// Reports failures of a stream of changes and passes it on.
+/// Reports failures of a stream of changes and leaves them out. Each watch pauses
+/// by itself; a failure that reached the controller would pause all of them.
 pub(crate) fn reported<K: Send + 'static>(changes: Changes<K>, kind: String) -> Changes<K> {
     changes
         .inspect_err(move |error| tracing::warn!(kind, %error, "watch failed, retrying"))
+        .filter(|change| std::future::ready(change.is_ok()))
         .boxed()
 }

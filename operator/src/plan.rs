@@ -18,8 +18,11 @@ use crate::object::{Kind, Object};
 /// is wanted no more is still there: the comparison of values cannot.
 const APPLIED: &str = "pyroscope-operator.dev/applied";
 
-/// Objects of a cluster as the API server has them, by kind and name.
-pub(crate) type Found = BTreeMap<(Kind, String), Value>;
+/// Which object of a cluster is meant.
+pub(crate) type Key = (Kind, String);
+
+/// Objects of a cluster as the API server has them.
+pub(crate) type Found = BTreeMap<Key, Value>;
 
 /// One write, or one object to look at before writing.
 #[derive(Clone, Debug, PartialEq)]
@@ -38,6 +41,24 @@ pub(crate) enum Step {
         name: String,
         uid: String,
     },
+}
+
+impl Step {
+    /// Returns which object the step writes.
+    pub(crate) fn key(&self) -> Key {
+        match self {
+            Self::Create(object) | Self::Update(object) | Self::Regrow { object, .. } => {
+                (object.kind, object.name.clone())
+            }
+            Self::Delete { kind, name, .. } => (*kind, name.clone()),
+        }
+    }
+}
+
+/// Returns the resource version of an object, which is empty when there is none.
+pub(crate) fn version(live: Option<&Value>) -> &str {
+    let version = live.and_then(|it| it["metadata"]["resourceVersion"].as_str());
+    version.unwrap_or_default()
 }
 
 /// Returns the writes that lead from `found` to `wanted`, none in a steady state.

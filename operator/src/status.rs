@@ -1,7 +1,7 @@
 //! What is reported of a cluster: plain functions from what was found to the
 //! status, without I/O.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crds::{ComponentStatus, Phase, PyroscopeCluster, PyroscopeClusterStatus, RingStatus};
 use jiff::Timestamp;
@@ -10,7 +10,7 @@ use k8s_openapi::api::apps::v1::{Deployment, StatefulSet};
 use crate::conditions::{Finding, Holds, conditions};
 use crate::object::Kind;
 use crate::observe::typed;
-use crate::plan::Found;
+use crate::plan::{Found, Key};
 use crate::poll::Seen;
 use crate::render::{self, Component, Platform};
 
@@ -19,6 +19,8 @@ pub(crate) struct Facts<'a> {
     pub(crate) cluster: &'a PyroscopeCluster,
     pub(crate) platform: &'a Platform,
     pub(crate) found: &'a Found,
+    /// Objects that have changed since they were found.
+    pub(crate) stale: BTreeSet<Key>,
     pub(crate) seen: &'a Seen,
     /// Why the specification could not be carried out.
     pub(crate) failure: Option<Failure>,
@@ -103,16 +105,17 @@ fn reported(workload: Workload, image: &str) -> ComponentStatus {
 fn workload(facts: &Facts<'_>, component: Component) -> Workload {
     let name = render::component_name(facts.cluster, component);
     let desired = component.replicas(facts.cluster);
-    let stateful_set = facts.found.get(&(Kind::StatefulSet, name.clone()));
-    let deployment = facts.found.get(&(Kind::Deployment, name));
+    let keys = [Kind::StatefulSet, Kind::Deployment].map(|kind| (kind, name.clone()));
+    let stale = keys.iter().any(|key| facts.stale.contains(key));
+    let [stateful_set, deployment] = keys.map(|key| facts.found.get(&key));
     let found = stateful_set
         .and_then(typed)
         .map(|it| of_stateful_set(&it))
-        .or_else(|| deployment.and_then(typed).map(|it| of_deployment(&it)));
-    let found = found.unwrap_or_default();
+        .or_else(|| deployment.and_then(typed).map(|it| of_deployment(&it)))
+        .unwrap_or_default();
     Workload {
         desired,
-        current: found.current && found.desired == desired,
+        current: found.current && found.desired == desired && !stale,
         ..found
     }
 }

@@ -86,6 +86,7 @@ fn report(
         cluster,
         platform: &platform,
         found,
+        stale: BTreeSet::new(),
         seen,
         failure,
     };
@@ -167,6 +168,7 @@ fn status_is_steady() {
         cluster: &cluster,
         platform: &platform,
         found: &found(3),
+        stale: BTreeSet::new(),
         seen: &seen(&["ACTIVE"; 3]),
         failure: None,
     };
@@ -224,6 +226,29 @@ fn other_number_of_pods_is_scaling_until_all_are_ready() {
     assert_eq!(
         report(&cluster, &grown, &seen(&["ACTIVE"; 5]), None).phase,
         Phase::Running
+    );
+}
+
+/// The caches may lag behind an update that was just begun.
+#[test]
+fn stale_numbers_are_not_taken_for_the_new_specification() {
+    let cluster = running();
+    let facts = Facts {
+        cluster: &cluster,
+        platform: &Platform {
+            default_image: "pyroscope:0.1.0".to_owned(),
+            claim_retention: true,
+        },
+        found: &found(3),
+        stale: BTreeSet::from([(Kind::StatefulSet, "a-ingester".to_owned())]),
+        seen: &seen(&["ACTIVE"; 3]),
+        failure: None,
+    };
+    let status = status(&facts, at(100));
+    assert_eq!(status.phase, Phase::Updating);
+    assert_eq!(
+        condition(&status, "Ready"),
+        is("False", "ComponentsNotReady")
     );
 }
 
