@@ -5,7 +5,7 @@ cd "$(dirname "$0")/../.."
 
 namespace=default
 name=quickstart
-bin=$PWD/build/bin
+bin=build/bin
 say() { echo; echo "==> $*"; }
 
 # Names of the images that the manifests refer to are replaced by those given.
@@ -28,8 +28,8 @@ start_embedded() {
     fi
     say "loading images"
     "${cluster[@]}" load-image build/images/*.tar
-    "${kubectl[@]}" delete pods -n pyroscope-operator --all --ignore-not-found --wait=false 2>/dev/null
-    "${kubectl[@]}" delete pods -n $namespace -l app.kubernetes.io/instance=$name --wait=false 2>/dev/null
+    "${kubectl[@]}" delete pods -n pyroscope-operator --all --ignore-not-found --wait=false >/dev/null 2>&1
+    "${kubectl[@]}" delete pods -n $namespace -l app.kubernetes.io/instance=$name --wait=false >/dev/null 2>&1
     sha256sum build/images/*.tar | $SUDO tee "$stamp" >/dev/null
 }
 

@@ -19,7 +19,15 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("store", &["profile", "proto"]),
     (
         "server",
-        &["contract", "gossip", "memberlist", "profile", "proto", "ring", "store"],
+        &[
+            "contract",
+            "gossip",
+            "memberlist",
+            "profile",
+            "proto",
+            "ring",
+            "store",
+        ],
     ),
     ("crds", &["contract"]),
     ("operator", &["contract", "crds"]),
@@ -31,7 +39,14 @@ const PURE: &[&str] = &["contract", "memberlist", "ring", "profile"];
 
 /// Crates that do I/O or bring a runtime along.
 const IMPURE: &[&str] = &[
-    "axum", "hyper", "kube", "object_store", "parquet", "reqwest", "tokio", "tonic",
+    "axum",
+    "hyper",
+    "kube",
+    "object_store",
+    "parquet",
+    "reqwest",
+    "tokio",
+    "tonic",
 ];
 
 const PREFIX: &str = "pyroscope-";
@@ -39,11 +54,21 @@ const PREFIX: &str = "pyroscope-";
 /// Returns the workspace's packages as `cargo metadata` lists them.
 fn packages() -> Vec<Value> {
     let output = Command::new(env!("CARGO"))
-        .args(["metadata", "--no-deps", "--offline", "--locked", "--format-version=1"])
+        .args([
+            "metadata",
+            "--no-deps",
+            "--offline",
+            "--locked",
+            "--format-version=1",
+        ])
         .current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
         .output()
         .unwrap();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
     let mut metadata: Value = serde_json::from_slice(&output.stdout).unwrap();
     let Value::Array(packages) = metadata["packages"].take() else {
         panic!("cargo metadata lists no packages");
@@ -81,17 +106,28 @@ fn crates_know_only_whom_they_may() {
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
-    assert_eq!(packages.len(), ARROWS.len(), "ARROWS lists a crate that is gone");
+    assert_eq!(
+        packages.len(),
+        ARROWS.len(),
+        "ARROWS lists a crate that is gone"
+    );
 }
 
 #[test]
 fn pure_crates_do_no_io() {
-    for package in packages().iter().filter(|package| PURE.contains(&name(package))) {
+    for package in packages()
+        .iter()
+        .filter(|package| PURE.contains(&name(package)))
+    {
         let impure: Vec<_> = dependencies(package, false)
             .into_iter()
             .filter(|dependency| IMPURE.contains(dependency))
             .collect();
-        assert!(impure.is_empty(), "{} is pure but depends on {impure:?}", name(package));
+        assert!(
+            impure.is_empty(),
+            "{} is pure but depends on {impure:?}",
+            name(package)
+        );
     }
 }
 

@@ -29,7 +29,10 @@ async fn main() -> Result<()> {
     let cluster = status()?;
     let push = endpoint("PUSH_URL", &cluster["endpoints"]["push"])?;
     let query = endpoint("QUERY_URL", &cluster["endpoints"]["query"])?;
-    println!("\nThe ring, as all {} pods that were asked see it:\n", cluster["ring"]["asked"]);
+    println!(
+        "\nThe ring, as all {} pods that were asked see it:\n",
+        cluster["ring"]["asked"]
+    );
     print_ring(&cluster["ring"]);
 
     println!("\nTaking a CPU profile of the running {SERVICE} for {SECONDS} seconds ...");
@@ -52,7 +55,15 @@ async fn main() -> Result<()> {
 /// Reads the cluster resource's status.
 fn status() -> Result<Value> {
     let text = kubectl::must(
-        &["get", "pyroscopecluster", NAME, "-n", NAMESPACE, "-o", "json"],
+        &[
+            "get",
+            "pyroscopecluster",
+            NAME,
+            "-n",
+            NAMESPACE,
+            "-o",
+            "json",
+        ],
         "",
     )?;
     let mut cluster: Value = serde_json::from_str(&text).context("cluster is not JSON")?;
@@ -65,14 +76,19 @@ fn endpoint(variable: &str, published: &Value) -> Result<String> {
     match std::env::var(variable) {
         Ok(url) if !url.is_empty() => Ok(url),
         _ => {
-            let url = published.as_str().context("the cluster has no endpoints yet")?;
+            let url = published
+                .as_str()
+                .context("the cluster has no endpoints yet")?;
             Ok(url.to_owned())
         }
     }
 }
 
 fn print_ring(ring: &Value) {
-    println!("{:<28} {:<10} {:<24} {:>6}", "INSTANCE", "STATE", "ADDRESS", "TOKENS");
+    println!(
+        "{:<28} {:<10} {:<24} {:>6}",
+        "INSTANCE", "STATE", "ADDRESS", "TOKENS"
+    );
     for instance in ring["instances"].as_array().into_iter().flatten() {
         let text = |key: &str| instance[key].as_str().unwrap_or("-").to_owned();
         println!(
@@ -83,8 +99,14 @@ fn print_ring(ring: &Value) {
             instance["tokens"]
         );
     }
-    if let (Some(min), Some(max)) = (ring["ownership"]["min"].as_str(), ring["ownership"]["max"].as_str()) {
-        println!("each owns between {min} and {max} of the ring's {} tokens", ring["tokens"]);
+    if let (Some(min), Some(max)) = (
+        ring["ownership"]["min"].as_str(),
+        ring["ownership"]["max"].as_str(),
+    ) {
+        println!(
+            "each owns between {min} and {max} of the ring's {} tokens",
+            ring["tokens"]
+        );
     }
 }
 

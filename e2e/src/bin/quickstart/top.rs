@@ -27,7 +27,7 @@ struct Node<'a> {
 }
 
 /// Returns the sum of all samples.
-pub fn total(flamegraph: &Value) -> i64 {
+pub(crate) fn total(flamegraph: &Value) -> i64 {
     number(&flamegraph["total"]).unwrap_or(0)
 }
 
@@ -36,11 +36,14 @@ pub fn total(flamegraph: &Value) -> i64 {
 /// # Errors
 ///
 /// Fails when the flame graph is not one.
-pub fn table(flamegraph: &Value, rows: usize) -> Result<String> {
+pub(crate) fn table(flamegraph: &Value, rows: usize) -> Result<String> {
     let total = total(flamegraph).max(1);
     let mut costs: Vec<_> = costs(flamegraph)?.into_iter().collect();
     costs.sort_by_key(|(name, cost)| (-cost.own, -cost.total, *name));
-    let mut out = format!("{:>9} {:>6} {:>9} {:>6}  FUNCTION\n", "SELF", "", "TOTAL", "");
+    let mut out = format!(
+        "{:>9} {:>6} {:>9} {:>6}  FUNCTION\n",
+        "SELF", "", "TOTAL", ""
+    );
     for (name, cost) in costs.into_iter().take(rows) {
         writeln!(
             out,
@@ -88,7 +91,12 @@ fn costs(flamegraph: &Value) -> Result<HashMap<&str, Cost>> {
                     cost.total += total;
                 }
             }
-            nodes.push(Node { start, end, name, callers });
+            nodes.push(Node {
+                start,
+                end,
+                name,
+                callers,
+            });
         }
         above = nodes;
     }
@@ -97,7 +105,9 @@ fn costs(flamegraph: &Value) -> Result<HashMap<&str, Cost>> {
 
 /// Returns the names above position `start`, given the level above it.
 fn callers<'a>(above: &[Node<'a>], start: i64) -> HashSet<&'a str> {
-    let parent = above.iter().find(|node| node.start <= start && start < node.end);
+    let parent = above
+        .iter()
+        .find(|node| node.start <= start && start < node.end);
     parent.map_or_else(HashSet::new, |parent| {
         let mut callers = parent.callers.clone();
         callers.insert(parent.name);
@@ -146,7 +156,13 @@ mod tests {
 
     #[test]
     fn refuses_what_is_no_flame_graph() {
-        assert!(table(&json!({"names": [], "levels": [{"values": ["0", "1", "1", "9"]}]}), 3).is_err());
+        assert!(
+            table(
+                &json!({"names": [], "levels": [{"values": ["0", "1", "1", "9"]}]}),
+                3
+            )
+            .is_err()
+        );
         assert!(table(&json!({}), 3).is_err());
     }
 }
