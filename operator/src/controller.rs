@@ -6,14 +6,14 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crds::{Phase, PyroscopeCluster, PyroscopeClusterStatus};
-use futures::StreamExt;
-use futures::channel::mpsc;
+use futures::{StreamExt, stream};
 use jiff::Timestamp;
 use kube::runtime::controller::{Action, Config, Controller};
 use kube::runtime::events::{Event, EventType, Recorder, Reporter};
 use kube::runtime::reflector::store::WriterDropped;
 use kube::{Client, Resource, ResourceExt};
 use parking_lot::Mutex;
+use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use crate::apply::{ApplyError, Writer};
@@ -75,7 +75,7 @@ pub(crate) async fn run(
 ) -> anyhow::Result<()> {
     let (caches, watches) = observe::watch(&client, &scope);
     let board = Board::default();
-    let (wake, woken) = mpsc::channel(WAKE_QUEUE);
+    let (wake, mut woken) = mpsc::channel(WAKE_QUEUE);
     let poller = Poller::new(caches.clone(), board.clone(), metrics.clone(), wake)?;
     let context = Arc::new(Context {
         platform,
@@ -95,7 +95,7 @@ pub(crate) async fn run(
         controller = controller.owns_stream_with(changes, resource);
     }
     let run = controller
-        .reconcile_on(woken)
+        .reconcile_on(stream::poll_fn(move |context| woken.poll_recv(context)))
         .with_config(
             Config::default()
                 .debounce(DEBOUNCE)

@@ -8,13 +8,13 @@ use std::time::Duration;
 
 use contract::report::RingReport;
 use crds::{PyroscopeCluster, RingStatus};
-use futures::channel::mpsc;
 use futures::{StreamExt, stream};
 use k8s_openapi::api::core::v1::Pod;
 use kube::ResourceExt;
 use kube::runtime::reflector::ObjectRef;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
+use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use crate::metrics::Metrics;
@@ -26,6 +26,8 @@ const INTERVAL: Duration = Duration::from_secs(2);
 const TIMEOUT: Duration = Duration::from_secs(3);
 /// Pods of one cluster that are asked in a round.
 const ASKED: usize = 32;
+/// Clusters that are asked at a time.
+const CLUSTERS: usize = 8;
 /// Requests of one cluster at a time.
 const CONCURRENCY: usize = 8;
 /// Largest answer: a thousand members with some hundred tokens each.
@@ -64,15 +66,38 @@ pub(crate) struct Poller {
     pub(crate) metrics: Metrics,
     pub(crate) wake: mpsc::Sender<ObjectRef<PyroscopeCluster>>,
     http: reqwest::Client,
-    memory: HashMap<String, BTreeMap<String, Answer>>,
+    /// Answers by the cluster's UID.
+    memory: HashMap<String, Answers>,
 }
 
+/// Answers by the pod's name.
+type Answers = BTreeMap<String, Answer>;
+
 /// The last answer of a pod, and the rounds that it has missed since.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 struct Answer {
     report: Option<RingReport>,
     version: Option<String>,
     misses: u32,
+}
+
+impl Answer {
+    /// Returns the answer after another round; one that was missed leaves the last
+    /// answer for a while.
+    fn followed_by(self, report: Option<RingReport>, version: Option<String>) -> Self {
+        match report {
+            Some(_) => Self {
+                report,
+                version: version.or(self.version),
+                misses: 0,
+            },
+            None if self.misses < MISSES => Self {
+                misses: self.misses + 1,
+                ..self
+            },
+            None => Self::default(),
+        }
+    }
 }
 
 impl Poller {
@@ -125,38 +150,57 @@ impl Poller {
     async fn round(&mut self) {
         let clusters = self.caches.clusters.state();
         let uids: Vec<_> = clusters.iter().filter_map(|it| it.uid()).collect();
-        self.memory.retain(|uid, _| uids.contains(uid));
         self.board.write().retain(|uid, _| uids.contains(uid));
-        for cluster in clusters {
-            if cluster.metadata.deletion_timestamp.is_none() {
-                self.ask(&cluster).await;
-            }
+        let mut memory = std::mem::take(&mut self.memory);
+        let asked = clusters
+            .into_iter()
+            .filter(|cluster| cluster.metadata.deletion_timestamp.is_none())
+            .filter_map(|cluster| {
+                let uid = cluster.uid()?;
+                let known = memory.remove(&uid).unwrap_or_default();
+                Some((uid, cluster, known))
+            });
+        let asked: Vec<_> = asked.collect();
+        let this = &*self;
+        let mut answered = stream::iter(asked)
+            .map(|(uid, cluster, known)| async move {
+                let answers = this.ask(&cluster, &known).await;
+                (uid, cluster, answers)
+            })
+            .buffer_unordered(CLUSTERS);
+        let mut memory = HashMap::new();
+        while let Some((uid, cluster, answers)) = answered.next().await {
+            this.settle(&uid, &cluster, &answers);
+            memory.insert(uid, answers);
         }
+        drop(answered);
+        self.memory = memory;
     }
 
-    async fn ask(&mut self, cluster: &PyroscopeCluster) {
-        let Some(uid) = cluster.uid() else { return };
+    async fn ask(&self, cluster: &PyroscopeCluster, known: &Answers) -> Answers {
         let mut pods = self.reachable(cluster);
         pods.sort();
         pods.truncate(ASKED);
-        let known = self.memory.remove(&uid).unwrap_or_default();
-        let answers: BTreeMap<String, Answer> = stream::iter(pods)
+        stream::iter(pods)
             .map(|(pod, address)| {
                 let last = known.get(&pod).cloned().unwrap_or_default();
-                let this = &*self;
-                async move { (pod, this.answer(address, last).await) }
+                async move { (pod, self.answer(address, last).await) }
             })
             .buffer_unordered(CONCURRENCY)
             .collect()
-            .await;
-        let seen = seen(&answers, cluster);
-        self.memory.insert(uid.clone(), answers);
-        let changed = self.board.read().get(&uid) != Some(&seen);
-        if changed {
-            self.board.write().insert(uid, seen);
-            // A full queue wakes the controller already, and it reads the board.
-            let _ = self.wake.try_send(ObjectRef::from_obj(cluster));
+            .await
+    }
+
+    /// Puts what the pods of a cluster said on the board, and wakes the controller
+    /// when it is new.
+    fn settle(&self, uid: &str, cluster: &PyroscopeCluster, answers: &Answers) {
+        let seen = seen(answers, cluster);
+        if self.board.read().get(uid) == Some(&seen) {
+            return;
         }
+        self.board.write().insert(uid.to_owned(), seen);
+        // A full queue wakes the controller already, and it reads the board.
+        let _ = self.wake.try_send(ObjectRef::from_obj(cluster));
     }
 
     /// Returns the names and addresses of the pods that may answer.
@@ -171,18 +215,11 @@ impl Poller {
     async fn answer(&self, address: IpAddr, last: Answer) -> Answer {
         let report = self.get::<RingReport>(address, "/ring").await;
         self.metrics.polled(report.is_some());
-        match report {
-            Some(report) => Answer {
-                report: Some(report),
-                version: self.version(address).await.or(last.version),
-                misses: 0,
-            },
-            None if last.misses < MISSES => Answer {
-                misses: last.misses + 1,
-                ..last
-            },
-            None => Answer::default(),
-        }
+        let version = match report {
+            Some(_) => self.version(address).await,
+            None => None,
+        };
+        last.followed_by(report, version)
     }
 
     async fn version(&self, address: IpAddr) -> Option<String> {
@@ -241,7 +278,7 @@ async fn fetch(request: reqwest::RequestBuilder) -> Result<Vec<u8>, FetchError> 
     Ok(body)
 }
 
-fn seen(answers: &BTreeMap<String, Answer>, cluster: &PyroscopeCluster) -> Seen {
+fn seen(answers: &Answers, cluster: &PyroscopeCluster) -> Seen {
     let views: Vec<View> = answers
         .iter()
         .map(|(pod, answer)| View {
@@ -257,7 +294,7 @@ fn seen(answers: &BTreeMap<String, Answer>, cluster: &PyroscopeCluster) -> Seen 
 }
 
 /// Returns the version of the pods, or all of them during an update.
-fn versions(answers: &BTreeMap<String, Answer>) -> Option<String> {
+fn versions(answers: &Answers) -> Option<String> {
     let mut versions: Vec<_> = answers
         .values()
         .filter_map(|answer| answer.version.as_deref())
@@ -274,4 +311,67 @@ fn running_at(pod: &Pod) -> Option<IpAddr> {
     running
         .then(|| status.pod_ip.as_ref()?.parse().ok())
         .flatten()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn answered(version: &str) -> Answer {
+        Answer::default().followed_by(Some(RingReport::default()), Some(version.to_owned()))
+    }
+
+    #[test]
+    fn last_answer_outlives_a_few_misses() {
+        let mut answer = answered("1");
+        for _ in 0..MISSES {
+            answer = answer.followed_by(None, None);
+            assert_eq!(answer.report, Some(RingReport::default()));
+        }
+        assert_eq!(answer.followed_by(None, None), Answer::default());
+    }
+
+    #[test]
+    fn an_answer_forgets_earlier_misses() {
+        let missed = answered("1").followed_by(None, None);
+        assert_eq!(
+            missed.followed_by(Some(RingReport::default()), None),
+            answered("1")
+        );
+    }
+
+    #[test]
+    fn every_version_in_use_is_told() {
+        let pods = [
+            ("a", answered("2")),
+            ("b", answered("1")),
+            ("c", answered("2")),
+            ("d", Answer::default()),
+        ];
+        let answers: Answers = pods
+            .into_iter()
+            .map(|(pod, it)| (pod.to_owned(), it))
+            .collect();
+        assert_eq!(versions(&answers).as_deref(), Some("1,2"));
+        assert_eq!(versions(&Answers::new()), None);
+    }
+
+    #[test]
+    fn only_running_pods_are_asked() {
+        let pod = |phase: &str, ip: &str| -> Pod {
+            let status = serde_json::json!({"status": {"phase": phase, "podIP": ip}});
+            serde_json::from_value(status).unwrap()
+        };
+        assert_eq!(
+            running_at(&pod("Running", "10.0.0.1")),
+            "10.0.0.1".parse().ok()
+        );
+        assert_eq!(
+            running_at(&pod("Running", "fd00::1")),
+            "fd00::1".parse().ok()
+        );
+        assert_eq!(running_at(&pod("Succeeded", "10.0.0.1")), None);
+        assert_eq!(running_at(&pod("Running", "not an address")), None);
+        assert_eq!(running_at(&Pod::default()), None);
+    }
 }
