@@ -112,8 +112,11 @@ async fn children_come_back_and_a_steady_cluster_is_left_alone() -> Result<()> {
         .patch(&distributor, &PatchParams::default(), &edit)
         .await?;
     let configs = cluster.api::<ConfigMap>();
+    let config = format!("{NAME}-config");
     let edit = Patch::Merge(json!({"data": {"config.yaml": "target: nonsense\n"}}));
-    configs.patch(NAME, &PatchParams::default(), &edit).await?;
+    configs
+        .patch(&config, &PatchParams::default(), &edit)
+        .await?;
 
     wait::until(
         "everything is put back",
@@ -134,9 +137,9 @@ async fn children_come_back_and_a_steady_cluster_is_left_alone() -> Result<()> {
                 .spec
                 .and_then(|spec| spec.replicas);
             ensure!(replicas == Some(2), "distributor replicas {replicas:?}");
-            let config = configs.get(NAME).await?.data.unwrap_or_default();
+            let data = configs.get(&config).await?.data.unwrap_or_default();
             ensure!(
-                !config.values().any(|text| text.contains("nonsense")),
+                !data.values().any(|text| text.contains("nonsense")),
                 "the edited config"
             );
             Ok(())
