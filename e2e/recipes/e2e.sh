@@ -30,6 +30,10 @@ collect() {
 
 mapfile -t tests < <(executables)
 ((${#tests[@]})) || { echo "the end-to-end tests did not build" >&2; exit 1; }
+for test in "${tests[@]}"; do "$test" --list "$@"; done | grep -q ': test$' || {
+    echo "no end-to-end test has a name that contains: $*" >&2
+    exit 1
+}
 "${cluster[@]}" up
 "${cluster[@]}" load-image build/images/*.tar
 rm -rf $failure

@@ -14,7 +14,7 @@ manifests() {
         sed -e "s#image: pyroscope-operator:dev\$#image: $OPERATOR_IMAGE#" -e "s#value: pyroscope:dev\$#value: $IMAGE#"
 }
 
-# Starts the embedded Kubernetes and loads the images. New images replace running pods.
+# Starts the embedded Kubernetes and loads the images.
 start_embedded() {
     export CLUSTER_NAME=dev
     cluster=($SUDO "$bin/cluster")
@@ -22,15 +22,22 @@ start_embedded() {
     inside=("${cluster[@]}" exec --)
     say "starting Kubernetes $("$bin/cluster" version) in namespaces of its own"
     "${cluster[@]}" up
-    local stamp=$CLUSTER_STATE/$CLUSTER_NAME/images.sha256
-    if sha256sum --check --status "$stamp" 2>/dev/null; then
-        return
+    # Pods keep the image that they were started with: those of a changed image are replaced.
+    if changed pyroscope; then
+        "${kubectl[@]}" delete pods -n $namespace -l app.kubernetes.io/instance=$name >/dev/null 2>&1
     fi
-    say "loading images"
-    "${cluster[@]}" load-image build/images/*.tar
-    "${kubectl[@]}" delete pods -n pyroscope-operator --all --ignore-not-found --wait=false >/dev/null 2>&1
-    "${kubectl[@]}" delete pods -n $namespace -l app.kubernetes.io/instance=$name --wait=false >/dev/null 2>&1
-    sha256sum build/images/*.tar | $SUDO tee "$stamp" >/dev/null
+    if changed pyroscope-operator; then
+        "${kubectl[@]}" delete pods -n pyroscope-operator --all >/dev/null 2>&1
+    fi
+}
+
+# Loads an image unless the cluster has it, and says whether it did.
+changed() { # changed PROGRAM
+    local image=build/images/$1.tar stamp=$CLUSTER_STATE/$CLUSTER_NAME/$1.sha256
+    if sha256sum --check --status "$stamp" 2>/dev/null; then return 1; fi
+    say "loading $image"
+    "${cluster[@]}" load-image "$image"
+    sha256sum "$image" | $SUDO tee "$stamp" >/dev/null
 }
 
 use_current() {

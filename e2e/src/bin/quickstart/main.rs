@@ -38,11 +38,15 @@ async fn main() -> Result<()> {
     println!("\nTaking a CPU profile of the running {SERVICE} for {SECONDS} seconds ...");
     let profile = api_server_profile()?;
     let start = unix_nanos() / 1_000_000;
-    send(&Client::new(&push)?, &profile).await?;
+    let patience = Duration::from_secs(30);
+    let client = Client::new(&push)?;
+    wait::until("the profile is taken", patience, async || {
+        send(&client, &profile).await
+    })
+    .await?;
     println!("pushed {} bytes of pprof to {push}", profile.len());
 
     let client = Client::new(&query)?;
-    let patience = Duration::from_secs(15);
     let answer = wait::until("the profile is returned", patience, async || {
         fetch(&client, start).await
     })
