@@ -52,6 +52,13 @@ test-fast: ## Run the tests that need no cluster
 e2e: requirements embedded ## Run the end-to-end tests, or one with TEST=name (KEEP=1 leaves the cluster up)
 	@SUDO="$(SUDO)" e2e/recipes/e2e.sh $(TEST)
 
+.PHONY: soak
+soak: ## Run the long suites whole: simulated gossip, crashes and damage of the log, properties
+	SOAK_SEEDS=300 cargo test --locked --release -p pyroscope-memberlist --test simulation
+	PROPTEST_CASES=5000 cargo test --locked --release -p pyroscope-memberlist -p pyroscope-ring \
+		-p pyroscope-profile -p pyroscope-store
+	PROPTEST_CASES=2000 cargo test --locked --release -p pyroscope-gossip
+
 .PHONY: lint
 lint: ## Check format, lints, licences, docs and the arrows between crates
 	cargo fmt --all --check
