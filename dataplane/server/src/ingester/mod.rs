@@ -19,7 +19,7 @@ use ring::Op;
 use store::{Database, IncomingProfile, PushError, PushLimits, RejectReason, TimeRange};
 use tonic::Status;
 use uuid::Uuid;
-use xxhash_rust::xxh3::xxh3_128;
+use xxhash_rust::xxh3::Xxh3;
 
 pub(crate) use lifecycle::{Lifecycle, Registration};
 
@@ -96,9 +96,10 @@ impl Ingester {
         for series in request.series {
             let labels = Labels::from_proto(series.labels)
                 .map_err(|error| Status::invalid_argument(error.to_string()))?;
+            let text = labels.to_string();
             profiles.extend(series.samples.into_iter().map(|sample| IncomingProfile {
                 labels: labels.clone(),
-                id: identity(&sample.id, &sample.raw_profile),
+                id: identity(&sample.id, &text, &sample.raw_profile),
                 raw: sample.raw_profile,
             }));
         }
@@ -122,7 +123,10 @@ impl Ingester {
                 .count()
                 .max(1);
             let replicas = ring.config().replication_factor.min(healthy).max(1);
-            (self.limits.global * replicas).div_ceil(healthy)
+            self.limits
+                .global
+                .saturating_mul(replicas)
+                .div_ceil(healthy)
         };
         match (self.limits.local, share) {
             (0, share) => share,
@@ -132,10 +136,17 @@ impl Ingester {
     }
 }
 
-/// Takes the identity that the distributor gave, or derives one from the
+/// Takes the identity that the distributor gave, or derives one from labels and
 /// content for writers that give none.
-fn identity(id: &str, raw: &[u8]) -> [u8; 16] {
-    Uuid::try_parse(id).map_or_else(|_| xxh3_128(raw).to_be_bytes(), Uuid::into_bytes)
+fn identity(id: &str, labels: &str, raw: &[u8]) -> [u8; 16] {
+    let derived = || {
+        let mut hash = Xxh3::new();
+        hash.update(&(labels.len() as u64).to_le_bytes());
+        hash.update(labels.as_bytes());
+        hash.update(raw);
+        hash.digest128().to_be_bytes()
+    };
+    Uuid::try_parse(id).map_or_else(|_| derived(), Uuid::into_bytes)
 }
 
 /// Answers a refused push with the status that makes the caller do the right
@@ -271,4 +282,23 @@ fn merge(
     database
         .merge(tenant.as_str(), &request)
         .map_err(|error| Status::invalid_argument(error.to_string()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_same_profile_of_two_series_is_two_profiles() {
+        assert_ne!(
+            identity("", "{a=\"1\"}", b"p"),
+            identity("", "{a=\"2\"}", b"p")
+        );
+        assert_eq!(
+            identity("", "{a=\"1\"}", b"p"),
+            identity("", "{a=\"1\"}", b"p")
+        );
+        let given = Uuid::from_u128(7);
+        assert_eq!(identity(&given.to_string(), "{}", b"p"), given.into_bytes());
+    }
 }
