@@ -3,7 +3,7 @@
 //! Replicas make several holders name the same profile. Each profile is
 //! assigned to exactly one of them, and to another one when that fails.
 
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 
 /// Bytes of a profile's identity.
 pub(crate) const KEY_BYTES: usize = 16;
@@ -69,7 +69,7 @@ impl Assignment {
     }
 
     /// Records that `holder` merged `given`, but for those it no longer had.
-    pub(crate) fn merged(&mut self, holder: usize, given: &[Key], missing: &[Key]) {
+    pub(crate) fn merged(&mut self, holder: usize, given: &[Key], missing: &FxHashSet<Key>) {
         for key in given {
             if missing.contains(key) {
                 self.forget(holder, key);
@@ -120,14 +120,14 @@ mod tests {
         assignment.failed(first);
         let second = assignment.next_round().unwrap();
         assert_eq!(second, [(1 - first, vec![A])]);
-        assignment.merged(1 - first, &[A], &[]);
+        assignment.merged(1 - first, &[A], &FxHashSet::default());
         assert!(assignment.is_done());
     }
 
     #[test]
     fn a_profile_without_a_holder_is_an_error_and_never_left_out() {
         let mut assignment = Assignment::new([A.as_slice()]);
-        assignment.merged(0, &[A], &[A]);
+        assignment.merged(0, &[A], &[A].into_iter().collect());
         assert!(!assignment.is_done());
         assert_eq!(assignment.next_round(), Err(1));
     }

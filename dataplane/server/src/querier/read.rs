@@ -4,17 +4,18 @@
 //! missing and each acknowledged profile is still seen. One more and a read
 //! fails: a short answer is never given as a whole one.
 
-use std::{future::Future, sync::Arc, time::Duration};
+use std::{collections::BTreeSet, future::Future, sync::Arc, time::Duration};
 
 use futures::{StreamExt as _, stream::FuturesUnordered};
 use proto::{
     ingester::v1::ingester_service_client::IngesterServiceClient,
     reader::v1::{MergeFormat, MergeRequest, SelectRequest, SelectResponse},
 };
+use ring::Ring;
 use tonic::{Request, Response, Status, transport::Channel};
 use tracing::warn;
 
-use super::assign::{Assignment, keys};
+use super::assign::{Assignment, KEY_BYTES, keys};
 use crate::{
     clients::{Clients, request},
     ring_view::{RingView, unix_seconds},
@@ -96,7 +97,7 @@ impl Readers {
         let ask_one = |addr: String| {
             let request = request(tenant, self.timeout, select.clone());
             let client = self.clients.reader(&addr);
-            async move { Ok(client?.select(request).await?.into_inner()) }
+            async move { complete(client?.select(request).await?.into_inner()) }
         };
         self.gather(ask_one).await
     }
@@ -143,7 +144,7 @@ impl Readers {
                 match answer {
                     Ok(answer) => {
                         collect(&answer.data)?;
-                        let missing: Vec<_> = keys(&answer.missing).collect();
+                        let missing = keys(&answer.missing).collect();
                         open.merged(holder, &given, &missing);
                     }
                     Err(status) => {
@@ -162,16 +163,11 @@ impl Readers {
     where
         Fut: Future<Output = Result<T, Status>>,
     {
-        let set = self
-            .ring
-            .load()
-            .replication_set_for_read(unix_seconds())
-            .map_err(|error| Status::unavailable(error.to_string()))?;
+        let set = Holders::of(&self.ring.load(), unix_seconds())?;
         let mut calls: FuturesUnordered<_> = set
-            .instances
-            .iter()
-            .map(|instance| {
-                let addr = instance.addr.clone();
+            .addrs
+            .into_iter()
+            .map(|addr| {
                 let call = tokio::time::timeout(self.timeout, call(addr.clone()));
                 async move {
                     let slow = |_| Err(Status::deadline_exceeded("no answer in time"));
@@ -179,7 +175,7 @@ impl Readers {
                 }
             })
             .collect();
-        let mut answers = Vec::with_capacity(set.instances.len());
+        let mut answers = Vec::with_capacity(calls.len());
         let mut failed = Vec::new();
         while let Some((addr, result)) = calls.next().await {
             match result {
@@ -191,15 +187,148 @@ impl Readers {
                 }
             }
         }
-        if failed.len() > set.max_errors {
+        if answers.len() < set.needed {
             return Err(Status::unavailable(format!(
-                "too many ingesters are missing for a complete answer ({} more than the {} that the \
-                 replication factor allows to miss besides those without heartbeat): {}",
-                failed.len() - set.max_errors,
-                set.max_errors,
+                "{} of the {} ingesters that a complete answer needs have answered: {}",
+                answers.len(),
+                set.needed,
                 failed.join("; ")
             )));
         }
         Ok(answers)
+    }
+}
+
+/// Whom a read asks.
+#[derive(Debug, PartialEq, Eq)]
+struct Holders {
+    /// Addresses of the ingesters with a fresh heartbeat, each once.
+    addrs: Vec<String>,
+    /// How many of them have to answer.
+    needed: usize,
+}
+
+impl Holders {
+    /// Finds the holders in `ring` at `now` (Unix seconds).
+    ///
+    /// A ring with fewer instances than replicas is one that is not known in
+    /// full yet, so those that it lacks count as missing. So do instances at an
+    /// address that another one has: only one of them answers there.
+    fn of(ring: &Ring, now: i64) -> Result<Self, Status> {
+        let replicas = ring.config().replication_factor;
+        let needed = ring.instances().len().max(replicas) - contract::tolerated_misses(replicas);
+        let live = ring
+            .replication_set_for_read(now)
+            .map_err(|error| Status::unavailable(error.to_string()))?;
+        let addrs: BTreeSet<_> = live.instances.iter().map(|one| one.addr.clone()).collect();
+        if addrs.len() < needed {
+            return Err(Status::unavailable(format!(
+                "a complete answer needs {needed} ingesters and the ring has {}; try again",
+                addrs.len()
+            )));
+        }
+        Ok(Self {
+            addrs: addrs.into_iter().collect(),
+            needed,
+        })
+    }
+}
+
+/// Passes on an answer that says as much of each profile as of every other.
+fn complete(answer: SelectResponse) -> Result<SelectResponse, Status> {
+    let profiles = answer.timestamps.len();
+    let known = |&index: &u32| (index as usize) < answer.series.len();
+    let whole = answer.keys.len() == profiles * KEY_BYTES
+        && answer.totals.len() == profiles
+        && answer.series_index.len() == profiles
+        && answer.series_index.iter().all(known);
+    if whole {
+        Ok(answer)
+    } else {
+        Err(Status::internal("the columns of its answer do not match"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proto::{
+        reader::v1::SeriesLabels,
+        ring::{Desc, InstanceDesc},
+    };
+    use ring::RingConfig;
+
+    use super::*;
+
+    const NOW: i64 = 1_700_000_000;
+
+    /// A ring of instances at these addresses.
+    fn ring(addrs: &[&str], replication_factor: usize) -> Ring {
+        let instance = |(number, addr): (usize, &&str)| {
+            let instance = InstanceDesc {
+                addr: (*addr).to_owned(),
+                timestamp: NOW,
+                tokens: vec![number as u32],
+                ..InstanceDesc::default()
+            };
+            (number.to_string(), instance)
+        };
+        let desc = Desc {
+            ingesters: addrs.iter().enumerate().map(instance).collect(),
+        };
+        let config = RingConfig {
+            replication_factor,
+            ..RingConfig::default()
+        };
+        Ring::new(&desc, config)
+    }
+
+    fn needed(addrs: &[&str], replication_factor: usize) -> Option<usize> {
+        let holders = Holders::of(&ring(addrs, replication_factor), NOW);
+        holders.ok().map(|holders| holders.needed)
+    }
+
+    #[test]
+    fn a_quorum_less_one_may_be_missing() {
+        assert_eq!(needed(&["a"], 1), Some(1));
+        assert_eq!(needed(&["a", "b", "c"], 1), Some(3));
+        assert_eq!(needed(&["a", "b", "c"], 3), Some(2));
+        assert_eq!(needed(&["a", "b", "c", "d", "e"], 3), Some(4));
+    }
+
+    #[test]
+    fn a_ring_that_is_not_known_in_full_gives_no_short_answer() {
+        assert_eq!(needed(&[], 1), None);
+        assert_eq!(needed(&["a"], 3), None);
+        assert_eq!(needed(&["a", "b"], 3), Some(2));
+        assert_eq!(needed(&["a", "b"], 5), None);
+    }
+
+    #[test]
+    fn two_instances_at_one_address_are_one_answer() {
+        assert_eq!(needed(&["a", "b", "b"], 3), Some(2));
+        assert_eq!(needed(&["a", "a", "a"], 3), None);
+        assert_eq!(needed(&["a", "a"], 1), None);
+    }
+
+    #[test]
+    fn an_answer_with_columns_of_different_lengths_is_none() {
+        let whole = SelectResponse {
+            keys: vec![0; KEY_BYTES].into(),
+            timestamps: vec![1],
+            totals: vec![1],
+            series_index: vec![0],
+            series: vec![SeriesLabels::default()],
+        };
+        assert!(complete(whole.clone()).is_ok());
+        let short = SelectResponse {
+            totals: Vec::new(),
+            ..whole.clone()
+        };
+        assert!(complete(short).is_err());
+        let unknown_series = SelectResponse {
+            series: Vec::new(),
+            ..whole
+        };
+        assert!(complete(unknown_series).is_err());
     }
 }
