@@ -42,11 +42,11 @@ clean-cluster: ## Remove the embedded Kubernetes and every trace of it
 
 .PHONY: test
 test: requirements ## Run every test, the end-to-end tests on the embedded Kubernetes included
-	@SUDO="$(SUDO)" e2e/recipes/test.sh rust house go e2e
+	@SUDO="$(SUDO)" e2e/recipes/test.sh rust go e2e
 
 .PHONY: test-fast
 test-fast: ## Run the tests that need no cluster
-	@e2e/recipes/test.sh rust house
+	@e2e/recipes/test.sh rust
 
 .PHONY: e2e
 e2e: requirements embedded ## Run the end-to-end tests, or one with TEST=name (KEEP=1 leaves the cluster up)
@@ -64,7 +64,7 @@ lint: ## Check format, lints, licences, docs and the arrows between crates
 	cargo fmt --all --check
 	cargo clippy --locked --workspace --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --locked --workspace --no-deps --quiet
-	cargo test --locked --quiet -p pyroscope-e2e --test house
+	cargo test --locked --quiet --workspace --test house
 	@e2e/recipes/lint-go.sh
 	@command -v cargo-deny >/dev/null || { echo "installing cargo-deny"; cargo install --locked --quiet cargo-deny; }
 	cargo deny --log-level error check licenses bans sources
@@ -93,7 +93,7 @@ embedded: $(BIN)/cluster $(BIN)/helm images
 .PHONY: quickstart
 quickstart:
 	@echo "==> the quickstart's client"
-	cargo build --locked --quiet -p pyroscope-e2e --bin quickstart
+	cargo build --locked --quiet --workspace --bin quickstart
 
 VERSION := k8s.io/component-base/version
 $(BIN)/cluster: $(shell find e2e/cluster -type f)

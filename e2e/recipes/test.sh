@@ -7,8 +7,9 @@ logs=build/test
 mkdir -p $logs
 export INSTA_UPDATE=no
 
-suite_rust() { cargo test --locked --no-fail-fast; }
-suite_house() { cargo test --locked -p pyroscope-e2e --lib --bins --test house; }
+# Always the whole workspace: with fewer packages, cargo unites features differently and builds
+# the dependencies a second time.
+suite_rust() { cargo test --locked --workspace --no-fail-fast; }
 suite_go() {
     local result=0
     for module in cluster helm; do
