@@ -8,7 +8,7 @@ use ring::{
     Op, Ring,
     batch::{Batch, Decision, Family},
 };
-use tokio::sync::oneshot;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 use tokio_util::task::TaskTracker;
 use tonic::{Code, Status};
 use tracing::debug;
@@ -21,6 +21,12 @@ use crate::{
     rpc::TenantId,
 };
 
+/// Most bytes of writes under way, each copy of a profile counted.
+const MAX_IN_FLIGHT_BYTES: u32 = 256 << 20;
+
+/// What the smallest write counts for.
+const MIN_WRITE_BYTES: u32 = 16 << 10;
+
 /// Writes to the ring with quorum; cheap to clone.
 #[derive(Debug, Clone)]
 pub(crate) struct Replicator {
@@ -29,6 +35,9 @@ pub(crate) struct Replicator {
     timeout: Duration,
     /// Writes that go on after their request was answered.
     background: TaskTracker,
+    /// Bytes that writes may still take. Writes wait here when ingesters are
+    /// slow, and fail when they wait for longer than the timeout.
+    room: Arc<Semaphore>,
 }
 
 impl Replicator {
@@ -40,6 +49,7 @@ impl Replicator {
             clients,
             timeout,
             background: TaskTracker::new(),
+            room: Arc::new(Semaphore::new(MAX_IN_FLIGHT_BYTES as usize)),
         }
     }
 
@@ -55,8 +65,8 @@ impl Replicator {
     ///
     /// # Errors
     ///
-    /// `unavailable` when a quorum cannot be reached; an ingester's refusal
-    /// (limits, invalid profiles) as it came.
+    /// `unavailable` when a quorum cannot be reached or too much is being
+    /// written; an ingester's refusal (limits, invalid profiles) as it came.
     pub(crate) async fn write(
         &self,
         tenant: &TenantId,
@@ -66,6 +76,7 @@ impl Replicator {
             return Ok(());
         }
         let batch = plan(&self.ring.load(), &profiles, unix_seconds())?;
+        let room = self.room(&batch, &profiles).await?;
         let pushes: Vec<_> = batch
             .calls()
             .iter()
@@ -79,11 +90,34 @@ impl Replicator {
         let (decided, decision) = oneshot::channel();
         let replicator = self.clone();
         let tenant = tenant.clone();
-        self.background
-            .spawn(async move { replicator.send(&tenant, batch, pushes, decided).await });
+        self.background.spawn(async move {
+            let _room = room;
+            replicator.send(&tenant, batch, pushes, decided).await;
+        });
         decision
             .await
             .unwrap_or_else(|_| Err(Status::internal("a write ended early")))
+    }
+
+    /// Waits until the copies of a batch may be sent.
+    async fn room(
+        &self,
+        batch: &Batch<Status>,
+        profiles: &[Prepared],
+    ) -> Result<OwnedSemaphorePermit, Status> {
+        let copies = batch.calls().iter().flat_map(|call| &call.items);
+        let bytes: usize = copies.map(|&item| profiles[item].raw.len()).sum();
+        // What is larger than all the room is written alone.
+        let bytes = u32::try_from(bytes).map_or(MAX_IN_FLIGHT_BYTES, |bytes| {
+            bytes.clamp(MIN_WRITE_BYTES, MAX_IN_FLIGHT_BYTES)
+        });
+        let room = Arc::clone(&self.room).acquire_many_owned(bytes);
+        match tokio::time::timeout(self.timeout, room).await {
+            Ok(Ok(room)) => Ok(room),
+            Ok(Err(_)) | Err(_) => Err(Status::unavailable(
+                "too many writes are under way; try again later",
+            )),
+        }
     }
 
     /// Sends every push and reports the decision as soon as it is certain.
