@@ -1,6 +1,7 @@
 //! The data plane: distributor, ingester and querier, and the process around
 //! them.
 
+mod admission;
 pub mod cli;
 mod clients;
 mod distributor;

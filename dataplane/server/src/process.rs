@@ -13,6 +13,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::{info, warn};
 
 use crate::{
+    admission::Admission,
     clients::Clients,
     distributor::{Distributor, Replicator},
     http,
@@ -21,7 +22,7 @@ use crate::{
     querier::{Querier, Readers},
     request_metrics::RequestMetrics,
     ring_view::{RingView, RingWatcher},
-    rpc::{Rpc, Tenancy},
+    rpc::{Rpc, Tenancy, not_found},
     settings,
 };
 
@@ -30,6 +31,9 @@ const REQUEST_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// Longest time that one ingester may take for its part of a query.
 const READ_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Largest query, in bytes.
+const MAX_QUERY_BYTES: usize = 1 << 20;
 
 /// Runs the process until `shutdown`.
 ///
@@ -46,7 +50,6 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> Result<()> {
     let rpc = Rpc::new(
         Tenancy::new(config.multitenancy_enabled),
         settings::max_body_bytes(&config),
-        REQUEST_TIMEOUT,
     );
     let parts = Parts::build(&config, &rpc, &shared, http_addr, &mut registry).await?;
     let requests = RequestMetrics::register(&mut registry);
@@ -57,7 +60,12 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> Result<()> {
         shared.ring.clone(),
         parts.checks(),
     );
-    let router = requests.observe(parts.routes.clone().merge(pages.routes()));
+    let admission = Admission::new(settings::max_open_bytes(&config), REQUEST_TIMEOUT);
+    let router = admission
+        .guard(parts.routes.clone())
+        .merge(pages.routes())
+        .fallback(not_found);
+    let router = requests.observe(router);
 
     let serving = CancellationToken::new();
     let server = tokio::spawn(http::serve(
@@ -208,7 +216,8 @@ impl Parts {
                 READ_TIMEOUT,
             );
             let querier = Querier::new(readers, settings::query_limits(config));
-            parts.routes = parts.routes.merge(querier.routes(rpc));
+            let rpc = rpc.clone().with_max_message_bytes(MAX_QUERY_BYTES);
+            parts.routes = parts.routes.merge(querier.routes(&rpc));
         }
         Ok(parts)
     }

@@ -21,6 +21,9 @@ const MEBIBYTE: f64 = 1024.0 * 1024.0;
 /// Connections served at once when the configuration sets no limit.
 const MAX_CONNECTIONS: usize = 10_000;
 
+/// Least room for the bodies of open requests, in bytes.
+const MIN_OPEN_BYTES: usize = 64 << 20;
+
 /// Returns the address of the HTTP listener.
 pub(crate) fn http_address(config: &Config) -> String {
     address(
@@ -73,6 +76,12 @@ pub(crate) fn max_message_bytes(config: &Config) -> usize {
 /// Returns the largest request body, in bytes.
 pub(crate) fn max_body_bytes(config: &Config) -> usize {
     (config.limits.ingestion_body_limit_mb * MEBIBYTE) as usize
+}
+
+/// Returns how many bytes the bodies of all open requests may take: two of the
+/// largest, one of them compressed, or many of the usual ones.
+pub(crate) fn max_open_bytes(config: &Config) -> usize {
+    max_body_bytes(config).saturating_mul(2).max(MIN_OPEN_BYTES)
 }
 
 /// Returns the settings of membership.

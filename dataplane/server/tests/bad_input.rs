@@ -6,9 +6,10 @@ use std::{
     io::Write as _,
     net::TcpStream,
     process::{Command, Output},
+    sync::Mutex,
 };
 
-use harness::{Node, fresh_address, pprof, push_body, select_body};
+use harness::{Node, eventually, fresh_address, pprof, push_body, select_body};
 use prost::Message as _;
 use serde_json::{Value, json};
 
@@ -251,6 +252,23 @@ async fn bad_transport_is_refused_as_connect_does() {
     let get = client.get(&push).send().await.expect("an answer");
     assert_eq!(get.status(), 405);
     assert_eq!(get.headers()["allow"], "POST");
+    let unknown = client.post(node.url("/querier.v1.QuerierService/Nothing"));
+    let answer = unknown.send().await.expect("an answer");
+    assert_eq!(answer.status(), 404);
+    assert_eq!(
+        answer.text().await.expect("text").trim_end(),
+        "404 page not found"
+    );
+    let unknown = client
+        .post(node.url("/querier.v1.QuerierService/Nothing"))
+        .header("content-type", "application/grpc");
+    let answer = unknown.send().await.expect("an answer");
+    assert_eq!(answer.headers()["grpc-status"], "12");
+    let large = client
+        .post(node.url("/querier.v1.QuerierService/LabelNames"))
+        .header("content-type", "application/json")
+        .body(" ".repeat((1 << 20) + 1));
+    assert_eq!(large.send().await.expect("an answer").status(), 400);
     let ingest = client
         .post(node.url("/ingest?name=a&format=pprof"))
         .body("junk");
@@ -311,6 +329,52 @@ async fn bad_queries_are_400_and_say_why() {
     refused("SelectSeries", select_body("{}"), "step must be >= 1ms").await;
     refused("LabelValues", json!({}), "name is required").await;
     refused("Series", json!({"matchers": ["{"]}), "selector").await;
+}
+
+#[tokio::test]
+async fn bodies_that_take_all_room_turn_others_away_until_they_are_gone() {
+    const MIB: usize = 1 << 20;
+    let dir = tempfile::tempdir().expect("a temporary folder");
+    let flag = "-distributor.ingestion-body-limit-mb=40";
+    let node = Node::start(fresh_address(), dir.path(), &[flag]);
+    node.ready().await;
+    let client = reqwest::Client::new();
+    let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    gzip.write_all(&vec![b' '; 3 * MIB]).expect("memory");
+    let blank = gzip.finish().expect("memory");
+    let push = async || {
+        let request = client
+            .post(node.url("/push.v1.PusherService/Push"))
+            .header("content-type", "application/json")
+            .header("content-encoding", "gzip")
+            .body(blank.clone());
+        request.send().await.expect("an answer").status().as_u16()
+    };
+    assert_eq!(push().await, 400, "there is room");
+
+    let hold = || {
+        let mut stream = TcpStream::connect(&node.http).expect("the server listens");
+        let head = format!(
+            "POST /push.v1.PusherService/Push HTTP/1.1\r\nHost: a\r\n\
+             Content-Type: application/json\r\nContent-Length: {}\r\n\r\n",
+            40 * MIB
+        );
+        // Turned away itself, it finds its connection closed.
+        let _ = stream.write_all(head.as_bytes());
+        let _ = stream.write_all(&vec![b' '; 39 * MIB]);
+        stream
+    };
+    let held = Mutex::new(vec![hold()]);
+    eventually("there is no room", async || {
+        held.lock().expect("no holder panics").push(hold());
+        (push().await == 503).then_some(())
+    })
+    .await;
+    drop(held);
+    eventually("there is room again", async || {
+        (push().await == 400).then_some(())
+    })
+    .await;
 }
 
 #[tokio::test]

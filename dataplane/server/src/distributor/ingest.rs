@@ -3,12 +3,11 @@
 use axum::{
     RequestExt as _,
     body::Body,
-    extract::{Multipart, Query, Request},
+    extract::{Multipart, Query, Request, multipart::MultipartError},
     http::{HeaderValue, StatusCode, header},
     response::{IntoResponse as _, Response},
 };
 use bytes::Bytes;
-use http_body_util::{BodyExt as _, Limited};
 use profile::{
     ingest::{AppName, SampleTypeConfig, metric_name},
     pprof,
@@ -22,7 +21,7 @@ use super::{
 };
 use crate::{
     ring_view::unix_nanos,
-    rpc::{Rpc, TenantId, error_response},
+    rpc::{Rpc, TenantId, error_response, read_body},
 };
 
 #[derive(Debug, Deserialize)]
@@ -101,7 +100,7 @@ impl Distributor {
             if parsed.profile.time_nanos == 0 {
                 parsed.profile.time_nanos = started;
             }
-            Ok::<_, Refusal>(prepare::prepare_parsed(&owner, parsed, &limits, now))
+            Ok::<_, Refusal>(prepare::prepare_one(&owner, parsed, &limits, now))
         })
         .await??;
         Ok(self.store(tenant, outcome).await?)
@@ -149,11 +148,7 @@ async fn read_input(
     if content_type.starts_with("multipart/form-data") {
         return read_multipart(request).await;
     }
-    let body = Limited::new(request.into_body(), max_bytes)
-        .collect()
-        .await
-        .map_err(|error| Status::invalid_argument(format!("read body: {error}")))?
-        .to_bytes();
+    let body = read_body(request.into_body(), max_bytes).await?;
     if body.is_empty() {
         return Ok(None);
     }
@@ -175,8 +170,9 @@ async fn read_input(
 }
 
 async fn read_multipart(request: Request) -> Result<Option<Input>, Refusal> {
-    let bad = |error: axum::extract::multipart::MultipartError| {
-        Refusal::Unprocessable(format!("multipart body: {}", error.body_text()))
+    let bad = |error: MultipartError| {
+        let reason = format!("multipart body: {}", error.body_text());
+        Status::try_from_error(error.into()).map_or(Refusal::Unprocessable(reason), Refusal::Status)
     };
     let mut form: Multipart = request
         .extract()

@@ -76,7 +76,7 @@ mod tests {
     use crate::rpc::{Rpc, Tenancy};
 
     fn anonymous() -> TenantId {
-        let rpc = Rpc::new(Tenancy::new(false), 1, Duration::ZERO);
+        let rpc = Rpc::new(Tenancy::new(false), 1);
         rpc.context(&HeaderMap::new()).unwrap().tenant
     }
 

@@ -16,10 +16,18 @@ use prost::Message;
 use serde::{Serialize, de::DeserializeOwned};
 use tonic::{Code, Status};
 
-use super::{Context, Rpc, within};
+use super::{Context, Rpc};
+use crate::admission::Share;
 
 /// Answers smaller than this are not worth compressing.
 const MIN_COMPRESSED_BYTES: usize = 1024;
+
+/// Messages up to this size are encoded and decoded where they arrive: that is
+/// quicker than handing them to another thread.
+const INLINE_BYTES: usize = 64 << 10;
+
+/// How much is inflated before room is taken for it, in bytes.
+const INFLATE_STEP: u64 = 256 << 10;
 
 /// The two encodings of a message.
 #[derive(Debug, Clone, Copy)]
@@ -72,19 +80,23 @@ pub(super) async fn serve<Req, Resp, F, Fut>(
     handler: Arc<F>,
 ) -> Response
 where
-    Req: Message + Default + DeserializeOwned,
-    Resp: Message + Serialize,
+    Req: Message + Default + DeserializeOwned + 'static,
+    Resp: Message + Serialize + 'static,
     F: Fn(Context, Req) -> Fut,
     Fut: Future<Output = Result<Resp, Status>>,
 {
     let Some(encoding) = Encoding::of(request.headers()) else {
         return plain(StatusCode::UNSUPPORTED_MEDIA_TYPE);
     };
-    let gzip_answer = accepts_gzip(request.headers());
-    match call(rpc, encoding, request, handler).await {
-        Ok(body) => message_response(encoding, body, gzip_answer),
-        Err(status) => error_response(&status),
-    }
+    let gzip = accepts_gzip(request.headers());
+    let answer = async {
+        let message = call(rpc, encoding, request, handler).await?;
+        let large = message.encoded_len() > INLINE_BYTES;
+        off_thread(large, move || message_response(encoding, &message, gzip)).await
+    };
+    answer
+        .await
+        .unwrap_or_else(|status| error_response(&status))
 }
 
 async fn call<Req, Resp, F, Fut>(
@@ -92,20 +104,47 @@ async fn call<Req, Resp, F, Fut>(
     encoding: Encoding,
     request: Request,
     handler: Arc<F>,
-) -> Result<Vec<u8>, Status>
+) -> Result<Resp, Status>
 where
-    Req: Message + Default + DeserializeOwned,
-    Resp: Message + Serialize,
+    Req: Message + Default + DeserializeOwned + 'static,
     F: Fn(Context, Req) -> Fut,
     Fut: Future<Output = Result<Resp, Status>>,
 {
     let context = rpc.context(request.headers())?;
-    let timeout = deadline(request.headers())?.map_or(rpc.timeout, |asked| asked.min(rpc.timeout));
+    let deadline = deadline(request.headers())?;
     let call = async {
-        let body = read_body(request, rpc.max_message_bytes).await?;
-        handler(context, encoding.decode(body)?).await
+        let message = read_message(encoding, request, rpc.max_message_bytes).await?;
+        handler(context, message).await
     };
-    encoding.encode(&within(timeout, call).await?)
+    match deadline {
+        Some(deadline) => within(deadline, call).await,
+        None => call.await,
+    }
+}
+
+/// Does CPU work on a thread of its own when it is `large`.
+async fn off_thread<T: Send + 'static>(
+    large: bool,
+    work: impl FnOnce() -> Result<T, Status> + Send + 'static,
+) -> Result<T, Status> {
+    if !large {
+        return work();
+    }
+    tokio::task::spawn_blocking(work)
+        .await
+        .map_err(|error| Status::internal(format!("a request ended early: {error}")))?
+}
+
+async fn within<T>(
+    timeout: Duration,
+    call: impl Future<Output = Result<T, Status>>,
+) -> Result<T, Status> {
+    match tokio::time::timeout(timeout, call).await {
+        Ok(result) => result,
+        Err(_) => Err(Status::deadline_exceeded(format!(
+            "not done within {timeout:?}"
+        ))),
+    }
 }
 
 fn deadline(headers: &HeaderMap) -> Result<Option<Duration>, Status> {
@@ -120,53 +159,80 @@ fn deadline(headers: &HeaderMap) -> Result<Option<Duration>, Status> {
         })
 }
 
-async fn read_body(request: Request, limit: usize) -> Result<Bytes, Status> {
-    let gzipped = match request
-        .headers()
+async fn read_message<M>(encoding: Encoding, request: Request, limit: usize) -> Result<M, Status>
+where
+    M: Message + Default + DeserializeOwned + 'static,
+{
+    let gzipped = is_gzipped(request.headers())?;
+    let share = request.extensions().get::<Share>().cloned();
+    let body = read_body(request.into_body(), limit).await?;
+    let gzipped = gzipped && !body.is_empty();
+    off_thread(gzipped || body.len() > INLINE_BYTES, move || {
+        if !gzipped {
+            return encoding.decode(body);
+        }
+        let take = |bytes| share.as_ref().map_or(Ok(()), |share| share.take(bytes));
+        encoding.decode(gunzip(&body, limit, take)?)
+    })
+    .await
+}
+
+fn is_gzipped(headers: &HeaderMap) -> Result<bool, Status> {
+    match headers
         .get(header::CONTENT_ENCODING)
         .map(HeaderValue::as_bytes)
     {
-        None | Some(b"identity" | b"") => false,
-        Some(b"gzip") => true,
-        Some(other) => {
-            return Err(Status::unimplemented(format!(
-                "unknown compression {:?}: supported encodings are gzip",
-                String::from_utf8_lossy(other)
-            )));
-        }
-    };
-    let body = Limited::new(request.into_body(), limit)
-        .collect()
-        .await
-        .map_err(|error| {
-            if error.is::<http_body_util::LengthLimitError>() {
-                too_large(limit)
-            } else {
-                Status::invalid_argument(format!("read body: {error}"))
-            }
-        })?;
-    let body = body.to_bytes();
-    if gzipped && !body.is_empty() {
-        gunzip(&body, limit)
-    } else {
-        Ok(body)
+        None | Some(b"identity" | b"") => Ok(false),
+        Some(b"gzip") => Ok(true),
+        Some(other) => Err(Status::unimplemented(format!(
+            "unknown compression {:?}: supported encodings are gzip",
+            String::from_utf8_lossy(other)
+        ))),
     }
 }
 
-fn gunzip(body: &[u8], limit: usize) -> Result<Bytes, Status> {
-    let mut plain = Vec::new();
-    GzDecoder::new(body)
-        .take(limit as u64 + 1)
-        .read_to_end(&mut plain)
-        .map_err(|error| Status::invalid_argument(format!("decompress body: {error}")))?;
-    if plain.len() > limit {
-        return Err(too_large(limit));
+/// Reads a body of at most `limit` bytes.
+///
+/// # Errors
+///
+/// `invalid_argument` when it is larger or breaks off, `unavailable` when there
+/// is no room for it.
+pub(crate) async fn read_body(body: Body, limit: usize) -> Result<Bytes, Status> {
+    match Limited::new(body, limit).collect().await {
+        Ok(body) => Ok(body.to_bytes()),
+        Err(error) if error.is::<http_body_util::LengthLimitError>() => Err(too_large(limit)),
+        Err(error) => Err(Status::try_from_error(error)
+            .unwrap_or_else(|error| Status::invalid_argument(format!("read body: {error}")))),
     }
-    Ok(plain.into())
+}
+
+/// Inflates a body to at most `limit` bytes, for which room is taken as they
+/// come.
+fn gunzip(
+    body: &[u8],
+    limit: usize,
+    take: impl Fn(usize) -> Result<(), Status>,
+) -> Result<Bytes, Status> {
+    let mut inflated = GzDecoder::new(body).take(limit as u64 + 1);
+    let mut plain = Vec::new();
+    loop {
+        let read = inflated
+            .by_ref()
+            .take(INFLATE_STEP)
+            .read_to_end(&mut plain)
+            .map_err(|error| Status::invalid_argument(format!("decompress body: {error}")))?;
+        if plain.len() > limit {
+            return Err(too_large(limit));
+        }
+        if read == 0 {
+            return Ok(plain.into());
+        }
+        take(read)?;
+    }
 }
 
 fn too_large(limit: usize) -> Status {
-    Status::resource_exhausted(format!("message is larger than configured max {limit}"))
+    Status::invalid_argument(format!("message is larger than configured max {limit}"))
 }
 
 fn accepts_gzip(headers: &HeaderMap) -> bool {
@@ -183,12 +249,17 @@ fn accepts_gzip(headers: &HeaderMap) -> bool {
         })
 }
 
-fn message_response(encoding: Encoding, body: Vec<u8>, gzip: bool) -> Response {
-    let (body, gzipped) =
-        match (gzip && body.len() >= MIN_COMPRESSED_BYTES).then(|| compress(&body)) {
-            Some(Ok(small)) => (small, true),
-            _ => (body, false),
-        };
+fn message_response<M: Message + Serialize>(
+    encoding: Encoding,
+    message: &M,
+    gzip: bool,
+) -> Result<Response, Status> {
+    let body = encoding.encode(message)?;
+    let small = (gzip && body.len() >= MIN_COMPRESSED_BYTES).then(|| compress(&body));
+    let (body, gzipped) = match small {
+        Some(Ok(small)) => (small, true),
+        _ => (body, false),
+    };
     let mut response = Response::new(Body::from(body));
     response
         .headers_mut()
@@ -198,7 +269,7 @@ fn message_response(encoding: Encoding, body: Vec<u8>, gzip: bool) -> Response {
             .headers_mut()
             .insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
     }
-    response
+    Ok(response)
 }
 
 fn compress(body: &[u8]) -> std::io::Result<Vec<u8>> {
@@ -273,10 +344,15 @@ mod tests {
     fn a_gzip_bomb_is_refused_before_it_is_inflated() {
         let bomb = compress(&vec![0; 1 << 20]).unwrap();
         assert_eq!(
-            gunzip(&bomb, 1 << 10).unwrap_err().code(),
-            Code::ResourceExhausted
+            gunzip(&bomb, 1 << 10, |_| Ok(())).unwrap_err().code(),
+            Code::InvalidArgument
         );
-        assert_eq!(gunzip(&bomb, 1 << 20).unwrap().len(), 1 << 20);
+        assert_eq!(gunzip(&bomb, 1 << 20, |_| Ok(())).unwrap().len(), 1 << 20);
+        let full = |_| Err(Status::unavailable("full"));
+        assert_eq!(
+            gunzip(&bomb, 1 << 20, full).unwrap_err().code(),
+            Code::Unavailable
+        );
     }
 
     #[test]

@@ -7,21 +7,25 @@
 mod connect;
 mod tenant;
 
-use std::{future::Future, sync::Arc, time::Duration};
+use std::{future::Future, sync::Arc};
 
 use axum::{
     body::Body,
     extract::Request,
-    http::{HeaderMap, header},
-    response::Response,
+    http::{HeaderMap, StatusCode, header},
+    response::{IntoResponse as _, Response},
     routing::{MethodRouter, post},
 };
 use prost::Message;
 use serde::{Serialize, de::DeserializeOwned};
 use tonic::{Status, codec::CompressionEncoding};
 
-pub(crate) use connect::error_response;
+pub(crate) use connect::{error_response, read_body};
 pub(crate) use tenant::{TENANT_HEADER, Tenancy, TenantId};
+
+/// Longest message of a gRPC error, in bytes: it travels, each byte as three at
+/// worst, in a header, and HTTP/2 clients take 16 KiB of those.
+const MAX_GRPC_MESSAGE_BYTES: usize = 4 << 10;
 
 /// What every handler learns about its request besides the message.
 #[derive(Debug, Clone)]
@@ -36,17 +40,22 @@ pub(crate) struct Rpc {
     tenancy: Tenancy,
     /// Largest request message, in bytes after decompression.
     max_message_bytes: usize,
-    /// Longest that a handler may take when the client names no deadline.
-    timeout: Duration,
 }
 
 impl Rpc {
     /// Creates the shared settings.
-    pub(crate) fn new(tenancy: Tenancy, max_message_bytes: usize, timeout: Duration) -> Self {
+    pub(crate) fn new(tenancy: Tenancy, max_message_bytes: usize) -> Self {
         Self {
             tenancy,
             max_message_bytes,
-            timeout,
+        }
+    }
+
+    /// Returns the settings with another bound of request messages, in bytes.
+    pub(crate) fn with_max_message_bytes(self, max_message_bytes: usize) -> Self {
+        Self {
+            max_message_bytes,
+            ..self
         }
     }
 
@@ -115,13 +124,14 @@ impl Rpc {
         Fut: Future<Output = Result<Resp, Status>> + Send + 'static,
     {
         let context = self.context(request.headers());
-        let timeout = self.timeout;
         let service = tower::service_fn(move |message: tonic::Request<Req>| {
             let handler = Arc::clone(&handler);
             let context = context.clone();
             async move {
-                let call = handler(context?, message.into_inner());
-                within(timeout, call).await.map(tonic::Response::new)
+                handler(context?, message.into_inner())
+                    .await
+                    .map(tonic::Response::new)
+                    .map_err(|status| shortened(&status))
             }
         });
         tonic::server::Grpc::new(tonic_prost::ProstCodec::<Resp, Req>::default())
@@ -133,7 +143,8 @@ impl Rpc {
     }
 }
 
-fn is_grpc(headers: &HeaderMap) -> bool {
+/// Tells whether a request is a gRPC call.
+pub(crate) fn is_grpc(headers: &HeaderMap) -> bool {
     headers
         .get(header::CONTENT_TYPE)
         .and_then(|value| value.to_str().ok())
@@ -144,14 +155,38 @@ fn is_grpc(headers: &HeaderMap) -> bool {
         })
 }
 
-async fn within<T>(
-    timeout: Duration,
-    call: impl Future<Output = Result<T, Status>>,
-) -> Result<T, Status> {
-    match tokio::time::timeout(timeout, call).await {
-        Ok(result) => result,
-        Err(_) => Err(Status::deadline_exceeded(format!(
-            "not done within {timeout:?}"
-        ))),
+/// Answers a request that does not reach its handler.
+pub(crate) fn refuse(grpc: bool, status: &Status) -> Response {
+    if grpc {
+        shortened(status).into_http()
+    } else {
+        error_response(status)
+    }
+}
+
+/// Answers a request for a path that does not exist.
+pub(crate) async fn not_found(request: Request) -> Response {
+    if is_grpc(request.headers()) {
+        return Status::unimplemented("unknown method").into_http();
+    }
+    (StatusCode::NOT_FOUND, "404 page not found\n").into_response()
+}
+
+fn shortened(status: &Status) -> Status {
+    let text = status.message();
+    let end = text.floor_char_boundary(MAX_GRPC_MESSAGE_BYTES);
+    Status::new(status.code(), &text[..end])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_long_message_is_cut_between_characters() {
+        let status = shortened(&Status::invalid_argument("\u{e9}".repeat(1 << 20)));
+        assert_eq!(status.code(), tonic::Code::InvalidArgument);
+        assert_eq!(status.message().len(), MAX_GRPC_MESSAGE_BYTES);
+        assert_eq!(shortened(&Status::internal("brief")).message(), "brief");
     }
 }
