@@ -21,7 +21,8 @@ use tracing::{debug, warn};
 pub(crate) struct Limits {
     /// Connections served at once; further ones wait to be accepted.
     pub max_connections: usize,
-    /// Longest wait for the head of an HTTP/1 request.
+    /// Longest wait for the first byte of a connection and for the head of an
+    /// HTTP/1 request.
     pub read_header_timeout: Duration,
     /// Longest wait for open requests when the server stops.
     pub graceful_shutdown_timeout: Duration,
@@ -56,8 +57,17 @@ pub(crate) async fn serve(
         let watcher = graceful.watcher();
         let router = router.clone();
         let builder = Arc::clone(&builder);
+        let shutdown = shutdown.clone();
+        let patience = limits.read_header_timeout;
         tokio::spawn(async move {
             let _permit = permit;
+            let silent = tokio::select! {
+                () = shutdown.cancelled() => true,
+                silent = is_silent(&stream, patience) => silent,
+            };
+            if silent {
+                return;
+            }
             if let Err(error) = stream.set_nodelay(true) {
                 debug!(%error, "cannot set TCP_NODELAY");
             }
@@ -71,6 +81,13 @@ pub(crate) async fn serve(
     {
         warn!("requests are still open after the graceful shutdown timeout");
     }
+}
+
+/// Tells whether nothing comes from the peer within `patience`. Telling HTTP/1
+/// from HTTP/2 waits for the first bytes without a limit of its own.
+async fn is_silent(stream: &TcpStream, patience: Duration) -> bool {
+    let readable = tokio::time::timeout(patience, stream.readable()).await;
+    !matches!(readable, Ok(Ok(())))
 }
 
 fn connection_builder(limits: &Limits) -> auto::Builder<TokioExecutor> {
