@@ -86,8 +86,9 @@ pub(crate) async fn serve(
 /// Tells whether nothing comes from the peer within `patience`. Telling HTTP/1
 /// from HTTP/2 waits for the first bytes without a limit of its own.
 async fn is_silent(stream: &TcpStream, patience: Duration) -> bool {
-    let readable = tokio::time::timeout(patience, stream.readable()).await;
-    !matches!(readable, Ok(Ok(())))
+    let mut first = [0];
+    let peeked = tokio::time::timeout(patience, stream.peek(&mut first)).await;
+    !matches!(peeked, Ok(Ok(1)))
 }
 
 fn connection_builder(limits: &Limits) -> auto::Builder<TokioExecutor> {

@@ -3,7 +3,7 @@
 mod harness;
 
 use std::{
-    io::Write as _,
+    io::{Read as _, Write as _},
     net::TcpStream,
     process::{Command, Output},
     sync::Mutex,
@@ -375,6 +375,18 @@ async fn bodies_that_take_all_room_turn_others_away_until_they_are_gone() {
         (push().await == 400).then_some(())
     })
     .await;
+}
+
+#[tokio::test]
+async fn a_connection_that_says_nothing_is_closed() {
+    let dir = tempfile::tempdir().expect("a temporary folder");
+    let flag = "-server.http-read-timeout=100ms";
+    let node = Node::start(fresh_address(), dir.path(), &[flag]);
+    let mut silent = TcpStream::connect(&node.http).expect("the server listens");
+    silent
+        .set_read_timeout(Some(harness::PATIENCE))
+        .expect("a socket");
+    assert_eq!(silent.read(&mut [0; 1]).expect("closed in time"), 0);
 }
 
 #[tokio::test]
