@@ -180,13 +180,14 @@ struct TimelineJson {
 impl Timeline {
     fn sum(&self, series: &[Series]) -> TimelineJson {
         let step = (TIMELINE_STEP * 1000.0) as i64;
-        let count = (self.end - self.start) / step + 1;
+        let count = self.end.saturating_sub(self.start) / step + 1;
         let count = usize::try_from(count).unwrap_or(0).min(MAX_TIMELINE_POINTS);
-        let mut samples = vec![0; count];
+        let mut samples = vec![0_i64; count];
         for point in series.iter().flat_map(|series| &series.points) {
-            let index = usize::try_from((point.timestamp - self.start) / step).unwrap_or(0);
+            let index =
+                usize::try_from(point.timestamp.saturating_sub(self.start) / step).unwrap_or(0);
             if let Some(sample) = samples.get_mut(index.min(count.saturating_sub(1))) {
-                *sample += point.value as i64;
+                *sample = sample.saturating_add(point.value as i64);
             }
         }
         TimelineJson {
@@ -206,5 +207,30 @@ impl Timeline {
                 (name, json!(self.sum(std::slice::from_ref(one))))
             })
             .collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proto::types::v1::Point;
+
+    use super::*;
+
+    #[test]
+    fn a_time_line_of_all_times_and_the_greatest_values_is_bounded() {
+        let point = |timestamp| Point {
+            timestamp,
+            value: f64::MAX,
+            ..Point::default()
+        };
+        let series = Series {
+            points: vec![point(i64::MIN), point(i64::MAX), point(i64::MAX)],
+            ..Series::default()
+        };
+        let (start, end) = (i64::MIN, i64::MAX);
+        let timeline = Timeline { start, end }.sum(&[series]);
+        assert_eq!(timeline.samples.len(), MAX_TIMELINE_POINTS);
+        assert_eq!(timeline.samples.first(), Some(&i64::MAX));
+        assert_eq!(timeline.samples.last(), Some(&i64::MAX));
     }
 }
