@@ -2,7 +2,10 @@
 
 mod harness;
 
-use std::net::Ipv4Addr;
+use std::{
+    net::Ipv4Addr,
+    time::{Duration, Instant},
+};
 
 use harness::{Node, eventually, fresh_address, pprof};
 
@@ -139,6 +142,22 @@ async fn one_crashed_ingester_fails_no_push_and_no_query() {
     cluster.ingesters[1].crash_and_restart();
     cluster.settled().await;
     assert_eq!(cluster.querier.total("app").await, Ok(20));
+}
+
+#[tokio::test]
+async fn one_hanging_ingester_holds_up_no_push_and_no_query() {
+    let cluster = Cluster::start().await;
+    cluster.ingesters[1].hang();
+    let read_timeout = Duration::from_secs(30);
+    let started = Instant::now();
+    let (status, answer) = cluster.distributor.push("app", &pprof("work", 3, 0)).await;
+    assert_eq!(status, 200, "{answer}");
+    assert_eq!(cluster.querier.total("app").await, Ok(3));
+    assert!(
+        started.elapsed() < read_timeout / 2,
+        "{:?}",
+        started.elapsed()
+    );
 }
 
 #[tokio::test]

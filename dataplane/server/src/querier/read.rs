@@ -12,6 +12,7 @@ use proto::{
     reader::v1::{MergeFormat, MergeRequest, SelectRequest, SelectResponse},
 };
 use ring::Ring;
+use tokio::task::block_in_place;
 use tonic::{Request, Response, Status, transport::Channel};
 use tracing::warn;
 
@@ -21,6 +22,10 @@ use crate::{
     ring_view::{RingView, unix_seconds},
     rpc::TenantId,
 };
+
+/// Longest wait for another holder when those that a complete answer needs have
+/// answered: one that hangs must not slow down every query.
+const STRAGGLER_WAIT: Duration = Duration::from_secs(1);
 
 /// Asks the ingesters of the ring.
 #[derive(Debug, Clone)]
@@ -117,9 +122,10 @@ impl Readers {
         mut collect: impl FnMut(&[u8]) -> Result<(), Status>,
     ) -> Result<(), Status> {
         let holders = self.select_with_holders(tenant, select).await?;
-        let mut open = Assignment::new(holders.iter().map(|answer| answer.message.keys.as_ref()));
+        let held = holders.iter().map(|answer| answer.message.keys.as_ref());
+        let mut open = block_in_place(|| Assignment::new(held));
         while !open.is_done() {
-            let round = open.next_round().map_err(|orphans| {
+            let round = block_in_place(|| open.next_round()).map_err(|orphans| {
                 Status::unavailable(format!(
                     "all holders of {orphans} profiles failed while they were read; try again"
                 ))
@@ -143,9 +149,11 @@ impl Readers {
             while let Some((holder, given, answer)) = calls.next().await {
                 match answer {
                     Ok(answer) => {
-                        collect(&answer.data)?;
-                        let missing = keys(&answer.missing).collect();
-                        open.merged(holder, &given, &missing);
+                        block_in_place(|| {
+                            let missing = keys(&answer.missing).collect();
+                            open.merged(holder, &given, &missing);
+                            collect(&answer.data)
+                        })?;
                     }
                     Err(status) => {
                         let status: Status = status;
@@ -177,7 +185,16 @@ impl Readers {
             .collect();
         let mut answers = Vec::with_capacity(calls.len());
         let mut failed = Vec::new();
-        while let Some((addr, result)) = calls.next().await {
+        loop {
+            let next = if answers.len() < set.needed {
+                calls.next().await
+            } else {
+                let next = tokio::time::timeout(STRAGGLER_WAIT, calls.next());
+                next.await.unwrap_or(None)
+            };
+            let Some((addr, result)) = next else {
+                break;
+            };
             match result {
                 Ok(message) => answers.push(Answer { addr, message }),
                 Err(status) if status.code() == tonic::Code::InvalidArgument => return Err(status),

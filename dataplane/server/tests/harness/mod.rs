@@ -20,6 +20,7 @@ use std::{
 };
 
 use base64::Engine as _;
+use nix::{sys::signal::Signal, unistd::Pid};
 use prost::Message as _;
 use proto::google::v1::{Function, Line, Location, Profile, Sample, ValueType};
 use serde_json::{Value, json};
@@ -125,10 +126,19 @@ impl Node {
         self.child.wait().expect("a killed process ends");
     }
 
+    /// Stops the process where it is: it keeps its connections and says nothing.
+    pub fn hang(&self) {
+        self.signal(Signal::SIGSTOP);
+    }
+
+    fn signal(&self, signal: Signal) {
+        let pid = Pid::from_raw(self.child.id() as i32);
+        nix::sys::signal::kill(pid, signal).expect("the process lives");
+    }
+
     /// Asks the process to end and returns its exit code.
     pub fn terminate(&mut self) -> Option<i32> {
-        let pid = nix::unistd::Pid::from_raw(self.child.id() as i32);
-        nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGTERM).expect("the process lives");
+        self.signal(Signal::SIGTERM);
         self.child.wait().expect("the process ends").code()
     }
 
