@@ -104,6 +104,22 @@ async fn what_is_pushed_by_json_comes_back_from_every_query() {
 }
 
 #[tokio::test]
+async fn labels_that_have_to_be_quoted_are_not_listed_but_selectable() {
+    let (_dir, node) = single().await;
+    let mut body = push_body("app", &pprof("work", 5, 0).encode_to_vec());
+    let labels = body["series"][0]["labels"].as_array_mut().expect("labels");
+    labels.push(json!({"name": "k8s.pod", "value": "a"}));
+    assert_eq!(node.call("push.v1.PusherService/Push", &body).await.0, 200);
+
+    let listed = names(&node.query("LabelNames", &json!({})).await);
+    assert!(!listed.contains(&"k8s.pod".to_owned()), "{listed:?}");
+    assert_eq!(node.query("Series", &json!({})).await, json!({}));
+    let select = select_body("{\"k8s.pod\"=\"a\"}");
+    let graph = node.query("SelectMergeStacktraces", &select).await;
+    assert_eq!(graph["flamegraph"]["total"], "5");
+}
+
+#[tokio::test]
 async fn a_profile_pushed_thrice_counts_once() {
     let (_dir, node) = single().await;
     let profile = pprof("work", 7, 1000);

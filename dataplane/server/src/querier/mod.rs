@@ -25,6 +25,7 @@ use proto::{
         StackTraceSelector, TimeSeriesAggregationType,
     },
 };
+use tokio::task::block_in_place;
 use tonic::Status;
 
 pub(crate) use limits::Limits;
@@ -138,6 +139,7 @@ impl Querier {
             .await?
             .into_iter()
             .flat_map(|answer| answer.names)
+            .filter(|name| is_listed(name))
             .collect();
         Ok(LabelNamesResponse {
             names: names.into_iter().collect(),
@@ -201,6 +203,7 @@ impl Querier {
             .await?
             .into_iter()
             .flat_map(|answer| answer.labels_set)
+            .filter(|set| set.labels.iter().all(|pair| is_listed(&pair.name)))
             .collect();
         sets.sort_by_cached_key(|set| {
             let pairs = set
@@ -236,7 +239,7 @@ impl Querier {
         match format {
             ProfileFormat::Unspecified | ProfileFormat::Flamegraph => {
                 Ok(SelectMergeStacktracesResponse {
-                    flamegraph: Some(tree.to_flamegraph(nodes)),
+                    flamegraph: Some(block_in_place(|| tree.to_flamegraph(nodes))),
                     ..Default::default()
                 })
             }
@@ -302,7 +305,7 @@ impl Querier {
                 .merge(tenant, &select, MergeFormat::Pprof, collect)
                 .await?;
         }
-        let mut merged = merge.finish();
+        let mut merged = block_in_place(|| merge.finish());
         merged.time_nanos = request.end.saturating_mul(1_000_000);
         merged.duration_nanos = request
             .end
@@ -343,14 +346,14 @@ impl Querier {
             group_by: request.group_by,
             ..select
         };
-        let mut builder = SeriesBuilder::new(select.start, step as i64);
-        for held in self.readers.select(tenant, &select).await? {
-            builder.add(&held);
-        }
+        let answers = self.readers.select(tenant, &select).await?;
         let limit = request.limit.and_then(|limit| usize::try_from(limit).ok());
-        Ok(SelectSeriesResponse {
-            series: builder.finish(aggregation, limit),
-        })
+        let series = block_in_place(|| {
+            let mut builder = SeriesBuilder::new(select.start, step as i64);
+            answers.iter().for_each(|held| builder.add(held));
+            builder.finish(aggregation, limit)
+        });
+        Ok(SelectSeriesResponse { series })
     }
 
     /// Checks a query and turns it into what holders are asked; `None` when it
@@ -397,6 +400,14 @@ fn check_matchers<'a, T: AsRef<str> + ?Sized + 'a>(
             .map_err(|error| Status::invalid_argument(format!("selector '{text}': {error}")))?;
     }
     Ok(())
+}
+
+/// Tells whether lists of labels and series show a label of this name. As in
+/// Grafana Pyroscope, names that PromQL has to quote can be selected but are not
+/// listed: clients that do not know of them would build broken queries.
+fn is_listed(name: &str) -> bool {
+    let letter = |c: char| c.is_ascii_alphabetic() || c == '_';
+    name.starts_with(letter) && name.chars().all(|c| letter(c) || c.is_ascii_digit())
 }
 
 /// Returns the time in Unix milliseconds.
