@@ -97,11 +97,9 @@ async fn a_go_node_and_the_executable_see_the_same_ring() {
 
     eventually("the executable sees both", async || {
         let ring = node.ring().await;
-        let has = |id: &str, count: usize| {
-            ring.contains(&(id.to_owned(), "ACTIVE".to_owned(), count))
-                .then_some(())
-        };
-        has("go-0", 64).and(has("rust-0", 128))
+        let has =
+            |id: &str, count: usize| ring.contains(&(id.to_owned(), "ACTIVE".to_owned(), count));
+        (has("go-0", 64) && has("rust-0", 128)).then_some(())
     })
     .await;
     let seen = go.sees("both, ACTIVE, with all tokens", |ring| {
