@@ -162,9 +162,17 @@ impl Pages {
 
     fn ready(&self, _: &HeaderMap) -> Response {
         if self.state.stopping.load(Ordering::Relaxed) {
+            let names: Vec<String> = self
+                .state
+                .config
+                .target
+                .iter()
+                .map(|target| target.to_string())
+                .collect();
+            let names = names.join(" ");
             return text(
                 StatusCode::SERVICE_UNAVAILABLE,
-                "Some services are not Running:\nStopping\n",
+                &format!("Some services are not Running:\nStopping: [{names}]\n"),
             );
         }
         let reasons: Vec<String> = self
