@@ -199,6 +199,13 @@ async fn bad_pushes_are_400_and_say_why() {
         "{answer}"
     );
 
+    let bad = push_body("bad", b"\xff")["series"][0].clone();
+    let hundred = json!({"series": vec![bad; 100]});
+    let (status, answer) = node.call("push.v1.PusherService/Push", &hundred).await;
+    assert_eq!(status, 400);
+    let text = answer["message"].as_str().expect("a message");
+    assert!(text.ends_with("; and 90 more"), "{text}");
+
     let mut body = push_body("good", &pprof("work", 4, 0).encode_to_vec());
     let bad = push_body("bad", b"\xff")["series"][0].clone();
     body["series"].as_array_mut().expect("series").push(bad);

@@ -26,9 +26,6 @@ use crate::{
 use prepare::Outcome;
 use rate::RateLimiter;
 
-/// Most reasons named in the answer to a push.
-const MAX_REASONS: usize = 10;
-
 /// Takes pushes; cheap to clone.
 #[derive(Debug, Clone)]
 pub(crate) struct Distributor {
@@ -80,7 +77,7 @@ impl Distributor {
         let outcome =
             blocking(move || prepare::prepare(&owner, request.series, &limits, unix_nanos()))
                 .await?;
-        if outcome.received == 0 && outcome.rejected.is_empty() {
+        if outcome.received == 0 && outcome.rejected == 0 {
             return Err(Status::invalid_argument("no profiles received"));
         }
         self.store(tenant, outcome).await?;
@@ -99,10 +96,10 @@ impl Distributor {
             )));
         }
         self.replicator.write(tenant, outcome.prepared).await?;
-        if outcome.rejected.is_empty() {
+        if outcome.rejected == 0 {
             Ok(())
         } else {
-            Err(rejection(&outcome.rejected))
+            Err(rejection(&outcome.reasons, outcome.rejected))
         }
     }
 }
@@ -116,10 +113,10 @@ async fn blocking<T: Send + 'static>(
         .map_err(|error| Status::internal(format!("a push ended early: {error}")))
 }
 
-fn rejection(reasons: &[String]) -> Status {
-    let mut text = reasons[..reasons.len().min(MAX_REASONS)].join("; ");
-    if reasons.len() > MAX_REASONS {
-        text.push_str(&format!("; and {} more", reasons.len() - MAX_REASONS));
+fn rejection(reasons: &[String], rejected: usize) -> Status {
+    let mut text = reasons.join("; ");
+    if rejected > reasons.len() {
+        text.push_str(&format!("; and {} more", rejected - reasons.len()));
     }
     Status::invalid_argument(text)
 }

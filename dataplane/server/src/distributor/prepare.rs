@@ -18,6 +18,9 @@ use crate::rpc::TenantId;
 
 const UNKNOWN_SERVICE: &str = "unknown_service";
 
+/// Most reasons kept for the answer to a push.
+const MAX_REASONS: usize = 10;
+
 /// What is accepted from one tenant.
 #[derive(Debug, Clone)]
 pub(crate) struct Limits {
@@ -50,8 +53,10 @@ pub(crate) struct Prepared {
 pub(crate) struct Outcome {
     /// What can be stored.
     pub prepared: Vec<Prepared>,
-    /// Why the rest is refused; each the client's fault.
-    pub rejected: Vec<String>,
+    /// Why the first of the rest are refused; each the client's fault.
+    pub reasons: Vec<String>,
+    /// How many are refused.
+    pub rejected: usize,
     /// Bytes of the valid profiles before compression: what rates count.
     pub bytes: usize,
     /// Profiles in the request, good and bad.
@@ -85,7 +90,7 @@ pub(crate) fn prepare(
         let labels = match series_labels(one.labels) {
             Ok(labels) => labels,
             Err(reason) => {
-                outcome.rejected.push(reason);
+                outcome.reject(reason);
                 continue;
             }
         };
@@ -128,7 +133,14 @@ impl Outcome {
                 self.prepared.extend(prepared);
                 self.bytes += bytes;
             }
-            Err(reason) => self.rejected.push(reason),
+            Err(reason) => self.reject(reason),
+        }
+    }
+
+    fn reject(&mut self, reason: String) {
+        self.rejected += 1;
+        if self.reasons.len() < MAX_REASONS {
+            self.reasons.push(reason);
         }
     }
 }
