@@ -11,7 +11,7 @@ use std::{
 use gossip::{CasError, Kv};
 use parking_lot::Mutex;
 use proto::ring::{Desc, InstanceDesc};
-use ring::{Lifecycler, LifecyclerConfig, Now, Update, desc, token};
+use ring::{Lifecycler, LifecyclerConfig, Now, Update, token};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
@@ -99,7 +99,7 @@ impl Lifecycle {
     ///
     /// The reason, for people.
     pub(crate) fn check_ready(&self) -> Result<(), String> {
-        let ring = self.kv.get(&self.registration.ring_key).unwrap_or_default();
+        let ring = self.ring();
         let now = self.now();
         self.lifecycler
             .lock()
@@ -115,7 +115,7 @@ impl Lifecycle {
     }
 
     fn step(&self, decide: impl FnOnce(&mut Lifecycler, &Desc, Now) -> Update) {
-        let ring = self.kv.get(&self.registration.ring_key).unwrap_or_default();
+        let ring = self.ring();
         let mut lifecycler = self.lifecycler.lock();
         let before = lifecycler.state();
         let update = decide(&mut lifecycler, &ring, self.now());
@@ -142,17 +142,23 @@ impl Lifecycle {
     }
 
     fn publish(&self, id: &str, instance: InstanceDesc) {
-        let put = |ring: Option<&Desc>| {
-            let mut ring = ring.cloned().unwrap_or_default();
-            desc::put(&mut ring, id, instance.clone());
-            Some(ring)
+        let change = Desc {
+            ingesters: [(id.to_owned(), instance)].into(),
         };
-        match self.kv.cas(&self.registration.ring_key, put) {
+        match self.kv.merge(&self.registration.ring_key, change) {
             Ok(_) | Err(CasError::NoChange { .. }) => {}
             Err(error) => {
-                warn!(%error, "cannot update the ring entry; the next heartbeat tries again")
+                warn!(%error, "cannot update the ring entry; the next heartbeat tries again");
             }
         }
+    }
+
+    /// Reads the ring with its tombstones: a change of this instance must be
+    /// newer than its own.
+    fn ring(&self) -> Arc<Desc> {
+        self.kv
+            .get_with_tombstones(&self.registration.ring_key)
+            .unwrap_or_default()
     }
 }
 
