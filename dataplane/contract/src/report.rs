@@ -2,8 +2,6 @@
 
 mod memberlist;
 mod ring;
-mod timestamp;
 
 pub use memberlist::{Member, MemberlistReport, StoreEntry};
 pub use ring::{RingReport, Shard};
-pub use timestamp::rfc3339;

@@ -6,8 +6,13 @@ use std::path::{Path, PathBuf};
 use prost::Message as _;
 
 /// Packages whose messages cross the HTTP API as JSON.
-const JSON_PACKAGES: [&str; 5] =
-    [".google.v1", ".types.v1", ".push.v1", ".querier.v1", ".ingester.v1"];
+const JSON_PACKAGES: [&str; 5] = [
+    ".google.v1",
+    ".types.v1",
+    ".push.v1",
+    ".querier.v1",
+    ".ingester.v1",
+];
 
 fn protos() -> Vec<PathBuf> {
     [
@@ -29,10 +34,7 @@ fn generate(out: &Path) {
     let descriptors = protox::compile(protos(), ["protos"]).expect("the .proto files compile");
     let encoded = descriptors.encode_to_vec();
     let mut config = prost_build::Config::new();
-    config
-        .out_dir(out)
-        .bytes(["."])
-        .btree_map([".ring"]);
+    config.out_dir(out).bytes(["."]).btree_map([".ring"]);
     tonic_prost_build::configure()
         .build_server(false)
         .build_transport(false)
