@@ -11,7 +11,7 @@ failure=build/e2e-failure
 # Builds first: inside the cluster's network there is no way to a registry.
 executables() {
     cargo test --locked --workspace --test cluster --test chart --no-run --message-format=json |
-        sed -n 's/.*"name":"\(cluster\|chart\)".*"executable":"\([^"]*\)".*/\2/p' | sort -r
+        sed -n '/pyroscope-e2e@/s/.*"name":"\(cluster\|chart\)".*"executable":"\([^"]*\)".*/\2/p' | sort -r
 }
 
 collect() {
