@@ -174,8 +174,21 @@ fn layers(capture: &[u8]) -> Vec<Vec<u8>> {
     layers
 }
 
+/// `PROPTEST_CASES` wins over the usual number, so that `make soak` can run more.
+fn cases(usual: u32) -> ProptestConfig {
+    let config = ProptestConfig::default();
+    if std::env::var_os("PROPTEST_CASES").is_some() {
+        config
+    } else {
+        ProptestConfig {
+            cases: usual,
+            ..config
+        }
+    }
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(200))]
+    #![proptest_config(cases(200))]
 
     #[test]
     fn messages_come_back(message in message()) {

@@ -129,8 +129,21 @@ fn database_answer(opened: &Opened, query: &Query) -> (Answer, Tree) {
     (answer, Tree::decode(&merged.data, 1 << 20).unwrap())
 }
 
+/// `PROPTEST_CASES` wins over the usual number, so that `make soak` can run more.
+fn cases(usual: u32) -> ProptestConfig {
+    let config = ProptestConfig::default();
+    if std::env::var_os("PROPTEST_CASES").is_some() {
+        config
+    } else {
+        ProptestConfig {
+            cases: usual,
+            ..config
+        }
+    }
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 40, ..ProptestConfig::default() })]
+    #![proptest_config(cases(40))]
 
     #[test]
     fn the_head_answers_as_the_model_does_before_and_after_replay(
