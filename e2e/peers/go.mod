@@ -5,7 +5,9 @@ go 1.26
 require (
 	github.com/go-kit/log v0.2.1
 	github.com/grafana/dskit v0.0.0-20260703122047-de1ec7541c44
+	github.com/hashicorp/memberlist v0.5.3
 	github.com/prometheus/client_golang v1.23.2
+	pyroscope-operator.test/e2e/peers/talk v0.0.0
 )
 
 require (
@@ -42,7 +44,6 @@ require (
 	github.com/hashicorp/go-sockaddr v1.0.7 // indirect
 	github.com/hashicorp/golang-lru v1.0.2 // indirect
 	github.com/hashicorp/golang-lru/v2 v2.0.7 // indirect
-	github.com/hashicorp/memberlist v0.5.3 // indirect
 	github.com/hashicorp/serf v0.10.2 // indirect
 	github.com/jaegertracing/jaeger-idl v0.6.0 // indirect
 	github.com/mattn/go-colorable v0.1.13 // indirect
@@ -105,6 +106,8 @@ require (
 	google.golang.org/grpc v1.80.0 // indirect
 	google.golang.org/protobuf v1.36.11 // indirect
 )
+
+replace pyroscope-operator.test/e2e/peers/talk => ./talk
 
 // dskit gossips through Grafana's fork of memberlist; without it the wire differs.
 replace github.com/hashicorp/memberlist => github.com/grafana/memberlist v0.3.1-0.20260515134459-1798cf41aca7

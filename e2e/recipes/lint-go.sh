@@ -2,7 +2,7 @@
 # Checks format and suspicious code of every Go module.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
-for module in e2e/*/go.mod; do
+for module in $(git ls-files 'e2e/**/go.mod'); do
     dir=$(dirname "$module")
     unformatted=$(gofmt -l "$dir")
     if [[ -n $unformatted ]]; then

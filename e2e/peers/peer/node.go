@@ -2,24 +2,21 @@ package main
 
 import (
 	"context"
-	"errors"
-	"flag"
 	"fmt"
 	"net"
 	"reflect"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/go-kit/log"
 	"github.com/grafana/dskit/dns"
-	"github.com/grafana/dskit/flagext"
-	"github.com/grafana/dskit/kv"
-	"github.com/grafana/dskit/kv/codec"
 	"github.com/grafana/dskit/kv/memberlist"
 	"github.com/grafana/dskit/ring"
 	"github.com/grafana/dskit/services"
+	fork "github.com/hashicorp/memberlist"
 	"github.com/prometheus/client_golang/prometheus"
+
+	"pyroscope-operator.test/e2e/peers/talk"
 )
 
 // Where Pyroscope's ingesters keep their ring.
@@ -28,13 +25,13 @@ const (
 	ringKey   = "ring"
 )
 
-// poll is how often the ring and the number of members are looked at:
-// memberlist does not announce the latter.
+// poll is how often the ring and the members are looked at: dskit does not
+// announce the latter.
 const poll = 50 * time.Millisecond
 
 type node struct {
 	kv         *memberlist.KV
-	registry   *prometheus.Registry
+	cluster    *fork.Memberlist
 	advertised string
 	// Nil when the node only watches.
 	lifecycler *ring.Lifecycler
@@ -49,7 +46,6 @@ func startNode(ctx context.Context, cfg config, logger log.Logger) (*node, error
 	provider := dns.NewProvider(dns.GolangResolverType, 0, logger, prometheus.NewRegistry())
 	n := &node{
 		kv:         memberlist.NewKV(kvConfig, logger, provider, registry),
-		registry:   registry,
 		advertised: cfg.bindAddr,
 	}
 	if cfg.advertiseAddr != "" {
@@ -58,6 +54,7 @@ func startNode(ctx context.Context, cfg config, logger log.Logger) (*node, error
 	if err := services.StartAndAwaitRunning(ctx, n.kv); err != nil {
 		return nil, fmt.Errorf("start memberlist: %w", err)
 	}
+	n.cluster = clusterOf(n.kv)
 	if cfg.id == "" {
 		return n, nil
 	}
@@ -71,72 +68,26 @@ func startNode(ctx context.Context, cfg config, logger log.Logger) (*node, error
 	return n, nil
 }
 
-func memberlistConfig(cfg config) (memberlist.KVConfig, error) {
-	var kvConfig memberlist.KVConfig
-	flagext.DefaultValues(&kvConfig)
-	kvConfig.Codecs = []codec.Codec{ring.GetCodec()}
-	kvConfig.TCPTransport.BindAddrs = flagext.StringSlice{cfg.bindAddr}
-	kvConfig.TCPTransport.BindPort = cfg.bindPort
-	kvConfig.NodeName = "go"
-	kvConfig.AdvertiseAddr = cfg.advertiseAddr
-	kvConfig.AdvertisePort = cfg.bindPort
-	kvConfig.ClusterLabel = cfg.label
-	kvConfig.GossipInterval = cfg.gossip
-	kvConfig.PushPullInterval = cfg.pushPull
-	kvConfig.EnableCompression = cfg.compression != "none"
-	if kvConfig.EnableCompression {
-		kvConfig.CompressionAlgorithm = cfg.compression
-	}
-	if cfg.join != "" {
-		kvConfig.JoinMembers = strings.Split(cfg.join, ",")
-	}
-	if cfg.advertiseAddr != "" && cfg.bindPort == 0 {
-		return kvConfig, errors.New("-advertise-addr needs -bind-port")
-	}
-	return kvConfig, kvConfig.Validate()
-}
-
-func lifecyclerConfig(cfg config, store *memberlist.KV) ring.LifecyclerConfig {
-	var lc ring.LifecyclerConfig
-	lc.RegisterFlags(flag.NewFlagSet("", flag.PanicOnError), log.NewNopLogger())
-	lc.ID = cfg.id
-	lc.Addr = "127.0.0.1"
-	lc.Port = 4040
-	lc.NumTokens = cfg.numTokens
-	lc.HeartbeatPeriod = cfg.heartbeat
-	lc.MinReadyDuration = 0
-	lc.FinalSleep = 0
-	lc.UnregisterOnShutdown = cfg.unregister
-	lc.RingConfig.KVStore = kv.Config{
-		Store:  "memberlist",
-		Prefix: keyPrefix,
-		StoreConfig: kv.StoreConfig{
-			MemberlistKV: func() (*memberlist.KV, error) { return store, nil },
-		},
-	}
-	return lc
-}
-
 // address returns where peers can dial this node.
 func (n *node) address() string {
 	return net.JoinHostPort(n.advertised, strconv.Itoa(n.kv.GetListeningPort()))
 }
 
-// watch prints the ring and the number of members whenever they change, until
-// the context ends.
-func (n *node) watch(ctx context.Context, out *printer) {
+// watch prints the ring and the members whenever they change, until the context
+// ends.
+func (n *node) watch(ctx context.Context, out *talk.Printer) {
 	var lastRing map[string]instance
-	lastMembers := 0
+	var lastNodes map[string]talk.Member
 	ticker := time.NewTicker(poll)
 	defer ticker.Stop()
 	for {
 		if seen := n.ring(); !reflect.DeepEqual(seen, lastRing) {
 			lastRing = seen
-			out.print(event{Ring: seen})
+			out.Print(event{Ring: seen})
 		}
-		if seen := n.members(); seen != lastMembers {
-			lastMembers = seen
-			out.print(event{Members: seen})
+		if seen := n.nodes(); !reflect.DeepEqual(seen, lastNodes) {
+			lastNodes = seen
+			out.Print(event{Members: len(seen), Nodes: seen})
 		}
 		select {
 		case <-ticker.C:
@@ -155,18 +106,12 @@ func (n *node) ring() map[string]instance {
 	return instances(desc)
 }
 
-// members reads the gauge that dskit keeps, its only public count.
-func (n *node) members() int {
-	families, err := n.registry.Gather()
-	if err != nil {
-		return 0
+func (n *node) nodes() map[string]talk.Member {
+	nodes := map[string]talk.Member{}
+	for _, member := range n.cluster.Members() {
+		nodes[member.Name] = talk.Member{Address: member.Address(), Meta: fmt.Sprintf("%x", member.Meta)}
 	}
-	for _, family := range families {
-		if strings.HasSuffix(family.GetName(), "memberlist_client_cluster_members_count") {
-			return int(family.GetMetric()[0].GetGauge().GetValue())
-		}
-	}
-	return 0
+	return nodes
 }
 
 // leave takes the instance out of the ring, then the node out of the cluster.

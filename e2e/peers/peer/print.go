@@ -1,11 +1,9 @@
 package main
 
 import (
-	"encoding/json"
-	"io"
-	"sync"
-
 	"github.com/grafana/dskit/ring"
+
+	"pyroscope-operator.test/e2e/peers/talk"
 )
 
 // event is one line of output; only what it is about is set.
@@ -14,6 +12,8 @@ type event struct {
 	Address string `json:"address,omitempty"`
 	// Members is the number of cluster members, this node included.
 	Members int `json:"members,omitempty"`
+	// Nodes maps names to members; null when the line is not about them.
+	Nodes map[string]talk.Member `json:"nodes,omitempty"`
 	// Ring maps instance ids to instances; null when the line is not about it.
 	Ring map[string]instance `json:"ring"`
 	// Left says that the node has left the ring and the cluster.
@@ -44,21 +44,4 @@ func instances(desc *ring.Desc) map[string]instance {
 		}
 	}
 	return all
-}
-
-// printer writes events from several goroutines, one per line.
-type printer struct {
-	mu  sync.Mutex
-	out *json.Encoder
-}
-
-func newPrinter(w io.Writer) *printer {
-	return &printer{out: json.NewEncoder(w)}
-}
-
-func (p *printer) print(e event) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	// A reader that is gone is no reason to stop gossiping.
-	_ = p.out.Encode(e)
 }
