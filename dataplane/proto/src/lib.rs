@@ -77,3 +77,11 @@ pub mod ring {
 pub mod memberlist {
     include!("gen/memberlist.rs");
 }
+
+/// The API versions that processes gossip.
+pub mod version {
+    /// Version 1.
+    pub mod v1 {
+        include!("gen/version.v1.rs");
+    }
+}

@@ -24,6 +24,7 @@ fn protos() -> Vec<PathBuf> {
         "reader/v1/reader.proto",
         "ring/ring.proto",
         "memberlist/kv.proto",
+        "version/v1/version.proto",
     ]
     .iter()
     .map(|file| Path::new("protos").join(file))
@@ -34,7 +35,7 @@ fn generate(out: &Path) {
     let descriptors = protox::compile(protos(), ["protos"]).expect("the .proto files compile");
     let encoded = descriptors.encode_to_vec();
     let mut config = prost_build::Config::new();
-    config.out_dir(out).bytes(["."]).btree_map([".ring"]);
+    config.out_dir(out).bytes(["."]).btree_map([".ring", ".memberlist", ".version.v1"]);
     tonic_prost_build::configure()
         .build_server(false)
         .build_transport(false)

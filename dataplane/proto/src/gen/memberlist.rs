@@ -15,3 +15,42 @@ pub struct KeyValuePair {
     #[prost(int64, tag = "5")]
     pub update_time_millis: i64,
 }
+/// The value of codec `heartbeats`: newer timestamps of instances that the
+/// receiver knows already. Only this implementation sends and reads it.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct Heartbeats {
+    #[prost(message, repeated, tag = "1")]
+    pub heartbeats: ::prost::alloc::vec::Vec<Heartbeat>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Heartbeat {
+    /// Id of the instance.
+    #[prost(string, tag = "1")]
+    pub id: ::prost::alloc::string::String,
+    /// Unix seconds.
+    #[prost(int64, tag = "2")]
+    pub timestamp: i64,
+    /// Digest of the rest of the record; see docs/wire/heartbeats.md.
+    #[prost(fixed64, tag = "3")]
+    pub digest: u64,
+}
+/// The value of codec `propagationDelayTracker`.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct Beacons {
+    /// By a random id.
+    #[prost(btree_map = "uint64, message", tag = "1")]
+    pub beacons: ::prost::alloc::collections::BTreeMap<u64, Beacon>,
+}
+/// Marks a moment, so that others can tell how long news travels.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Beacon {
+    /// Unix milliseconds.
+    #[prost(int64, tag = "1")]
+    pub published_at: i64,
+    /// Unix milliseconds; 0 while it is alive.
+    #[prost(int64, tag = "2")]
+    pub deleted_at: i64,
+    /// Name of the node that published it.
+    #[prost(string, tag = "3")]
+    pub published_by: ::prost::alloc::string::String,
+}
