@@ -6,6 +6,8 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
+use crate::packet::PART;
+
 /// Where an update comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Origin {
@@ -28,22 +30,86 @@ pub struct Broadcast {
     pub version: u64,
     /// The message; for user updates without its type byte.
     pub payload: Bytes,
+    /// A shorter form of `payload`, for nodes that announce a delegate protocol of at least 1.
+    pub compact: Option<Bytes>,
+    /// Nobody waits for it: it travels along with other news, and alone only every
+    /// [`lazy_gossip_interval`](crate::Config::lazy_gossip_interval).
+    pub lazy: bool,
 }
 
 impl Broadcast {
+    /// Creates an update that is gossiped without delay and has one form only.
+    pub fn new<I>(key: impl Into<Arc<str>>, ids: I, version: u64, payload: impl Into<Bytes>) -> Self
+    where
+        I: IntoIterator<Item: Into<Arc<str>>>,
+    {
+        Self {
+            key: key.into(),
+            ids: ids.into_iter().map(Into::into).collect(),
+            version,
+            payload: payload.into(),
+            compact: None,
+            lazy: false,
+        }
+    }
+
+    /// Gives it time.
+    pub fn lazy(mut self) -> Self {
+        self.lazy = true;
+        self
+    }
+
+    /// Adds a shorter form.
+    pub fn with_compact(mut self, compact: impl Into<Bytes>) -> Self {
+        self.compact = Some(compact.into());
+        self
+    }
+
     fn replaces(&self, queued: &Self) -> bool {
         self.version >= queued.version && queued.ids.is_subset(&self.ids)
     }
+
+    /// Says as much as the update that it replaces: as urgently, and not in a form that leaves out what is news in the other.
+    fn inherit(&mut self, replaced: &Self) {
+        self.lazy &= replaced.lazy;
+        if replaced.compact.is_none() {
+            self.compact = None;
+        }
+    }
+
+    fn form(&self, form: Form) -> &Bytes {
+        match (&self.compact, form) {
+            (Some(compact), Form::Compact) => compact,
+            _ => &self.payload,
+        }
+    }
 }
 
-/// Fewest transmissions first, then the longest message, then the newest.
-type Rank = (u32, Reverse<usize>, Reverse<u64>);
+/// Which form of updates a receiver understands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Form {
+    /// The payload only.
+    Full,
+    /// The shorter form as well.
+    Compact,
+}
+
+/// The order of sending: what is not lazy first, then by fewest transmissions, then the longest, then the newest.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Rank {
+    lazy: bool,
+    transmissions: u32,
+    length: Reverse<usize>,
+    id: Reverse<u64>,
+}
 
 /// A queue that forgets an update once it was sent often enough or is out of date.
 #[derive(Debug)]
 pub(crate) struct BroadcastQueue {
     ranked: BTreeMap<Rank, Broadcast>,
     by_key: BTreeMap<Arc<str>, BTreeSet<Rank>>,
+    /// How many of them are not lazy.
+    urgent: usize,
     next_id: u64,
     capacity: usize,
 }
@@ -53,6 +119,7 @@ impl BroadcastQueue {
         Self {
             ranked: BTreeMap::new(),
             by_key: BTreeMap::new(),
+            urgent: 0,
             next_id: 0,
             capacity,
         }
@@ -62,12 +129,17 @@ impl BroadcastQueue {
         self.ranked.len()
     }
 
+    /// Counts the updates that somebody waits for.
+    pub(crate) fn urgent(&self) -> usize {
+        self.urgent
+    }
+
     pub(crate) fn contains(&self, key: &str) -> bool {
         self.by_key.contains_key(key)
     }
 
     /// Queues `broadcast`, drops what it replaces and, if the queue is full, what was sent most often.
-    pub(crate) fn push(&mut self, broadcast: Broadcast) {
+    pub(crate) fn push(&mut self, mut broadcast: Broadcast) {
         let queued = self.by_key.get(&broadcast.key);
         let replaced: Vec<Rank> = queued
             .into_iter()
@@ -76,56 +148,66 @@ impl BroadcastQueue {
             .copied()
             .collect();
         for rank in replaced {
-            self.remove(rank);
+            if let Some(replaced) = self.remove(rank) {
+                broadcast.inherit(&replaced);
+            }
         }
         if self.ranked.len() >= self.capacity
             && let Some((&last, _)) = self.ranked.last_key_value()
         {
             self.remove(last);
         }
-        let rank = (0, Reverse(broadcast.payload.len()), Reverse(self.next_id));
+        let rank = Rank {
+            lazy: broadcast.lazy,
+            transmissions: 0,
+            length: Reverse(broadcast.payload.len()),
+            id: Reverse(self.next_id),
+        };
         self.next_id += 1;
         self.insert(rank, broadcast);
     }
 
-    /// Takes messages within `limits`, which it reduces by what it took, and counts them as sent.
+    /// Moves messages within `limits`, which it reduces by them, to `taken`, and counts them as sent.
     ///
-    /// Each message costs `overhead` bytes more than its length. One sent `transmit_limit` times is forgotten.
+    /// Each message costs [`PART`] bytes more than its length. One sent `transmit_limit` times is forgotten.
     pub(crate) fn take(
         &mut self,
         limits: &mut TakeLimits,
-        overhead: usize,
+        form: Form,
         transmit_limit: u32,
-    ) -> Vec<Bytes> {
+        taken: &mut Vec<Bytes>,
+    ) {
         let mut chosen = Vec::new();
         for (&rank, broadcast) in &self.ranked {
-            let cost = broadcast.payload.len() + overhead;
             if chosen.len() == limits.count {
                 break;
             }
-            if cost <= limits.budget && broadcast.payload.len() <= limits.max_len {
+            let message = broadcast.form(form);
+            let cost = message.len() + PART;
+            if cost <= limits.budget && message.len() <= limits.max_len {
                 limits.budget -= cost;
                 chosen.push(rank);
+                taken.push(message.clone());
             }
         }
         limits.count -= chosen.len();
-        chosen
-            .into_iter()
-            .filter_map(|rank| self.sent(rank, transmit_limit))
-            .collect()
+        for rank in chosen {
+            self.count_transmission(rank, transmit_limit);
+        }
     }
 
-    fn sent(&mut self, rank: Rank, transmit_limit: u32) -> Option<Bytes> {
-        let broadcast = self.remove(rank)?;
-        let payload = broadcast.payload.clone();
-        let (transmissions, length, id) = rank;
-        if transmissions + 1 < transmit_limit {
-            self.insert((transmissions + 1, length, id), broadcast);
+    fn count_transmission(&mut self, mut rank: Rank, transmit_limit: u32) {
+        let Some(broadcast) = self.remove(rank) else {
+            return;
+        };
+        rank.transmissions += 1;
+        if rank.transmissions < transmit_limit {
+            self.insert(rank, broadcast);
         }
-        Some(payload)
     }
 
     fn insert(&mut self, rank: Rank, broadcast: Broadcast) {
+        self.urgent += usize::from(!broadcast.lazy);
         self.by_key
             .entry(Arc::clone(&broadcast.key))
             .or_default()
@@ -135,6 +217,7 @@ impl BroadcastQueue {
 
     fn remove(&mut self, rank: Rank) -> Option<Broadcast> {
         let broadcast = self.ranked.remove(&rank)?;
+        self.urgent -= usize::from(!broadcast.lazy);
         if let Some(ranks) = self.by_key.get_mut(&broadcast.key) {
             ranks.remove(&rank);
             if ranks.is_empty() {

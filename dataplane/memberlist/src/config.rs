@@ -41,6 +41,9 @@ pub struct Config {
     pub compression: Option<Compression>,
     /// Most bytes in one packet, before compression.
     pub packet_budget: usize,
+    /// The lowest, the highest and the present version of user data that this node speaks. One that understands the
+    /// [compact](crate::Broadcast::compact) form of updates announces a highest version of at least 1.
+    pub delegate_versions: [u8; 3],
     /// Time between probes of one node each.
     pub probe_interval: Duration,
     /// Wait for a direct answer before others are asked to probe.
@@ -49,6 +52,8 @@ pub struct Config {
     pub indirect_checks: usize,
     /// Time between rounds of gossip.
     pub gossip_interval: Duration,
+    /// Time between rounds of gossip that carry nothing but [lazy](crate::Broadcast::lazy) updates.
+    pub lazy_gossip_interval: Duration,
     /// How many nodes one round of gossip goes to.
     pub gossip_nodes: usize,
     /// How long dead nodes still receive gossip, and are remembered.
@@ -82,10 +87,12 @@ impl Config {
             verify_label: true,
             compression: Some(Compression::Lzw),
             packet_budget: 10 * 1024 * 1024,
+            delegate_versions: [0, 0, 0],
             probe_interval: Duration::from_secs(5),
             probe_timeout: Duration::from_secs(2),
             indirect_checks: 3,
             gossip_interval: Duration::from_millis(200),
+            lazy_gossip_interval: Duration::from_secs(1),
             gossip_nodes: 3,
             gossip_to_the_dead_time: Duration::from_secs(30),
             dead_node_reclaim_time: Duration::ZERO,
@@ -101,6 +108,7 @@ impl Config {
 
     /// Checks what the type system cannot.
     pub(crate) fn validate(&self) -> Result<(), ConfigError> {
+        let [min, max, current] = self.delegate_versions;
         let checks = [
             (
                 (1..=MAX_NAME).contains(&self.name.len()),
@@ -132,6 +140,11 @@ impl Config {
                 !self.gossip_interval.is_zero(),
                 "gossip_interval",
                 "must be positive",
+            ),
+            (
+                (min..=max).contains(&current),
+                "delegate_versions",
+                "the present version must lie between the lowest and the highest",
             ),
             (
                 self.retransmit_mult > 0,

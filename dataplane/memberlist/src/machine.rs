@@ -4,15 +4,15 @@ mod exchange;
 mod gossip;
 mod membership;
 mod probe;
+mod schedule;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
 
 use bytes::Bytes;
 
-use crate::broadcast::{Broadcast, BroadcastQueue, Origin};
+use crate::broadcast::BroadcastQueue;
 use crate::config::{Config, MAX_META};
 use crate::error::{ConfigError, WireError};
 use crate::label::LabelPolicy;
@@ -25,6 +25,7 @@ use crate::suspicion::Suspicion;
 use crate::time::Timestamp;
 
 use probe::{Probe, Relay};
+use schedule::{Schedule, tick};
 
 /// The membership of one node.
 ///
@@ -58,37 +59,6 @@ pub struct Machine {
     leaving: bool,
 }
 
-/// When the periodic work is due.
-#[derive(Debug)]
-struct Schedule {
-    probe: Timestamp,
-    gossip: Timestamp,
-    push_pull: Option<Timestamp>,
-}
-
-impl Schedule {
-    /// Staggers all periods at random, so that nodes started together do not act together.
-    fn new(config: &Config, rng: &mut Rng, now: Timestamp) -> Self {
-        let mut first = |interval: Duration| now + rng.duration_below(interval) + interval;
-        Self {
-            probe: first(config.probe_interval),
-            gossip: first(config.gossip_interval),
-            push_pull: (!config.push_pull_interval.is_zero())
-                .then(|| first(config.push_pull_interval)),
-        }
-    }
-}
-
-/// Advances `due` by whole intervals until it is after `now`; returns whether it was due.
-fn tick(due: &mut Timestamp, interval: Duration, now: Timestamp) -> bool {
-    if *due > now {
-        return false;
-    }
-    let late = now.saturating_since(*due).as_nanos() % interval.as_nanos();
-    *due = now + interval.saturating_sub(Duration::from_nanos(late as u64));
-    true
-}
-
 impl Machine {
     /// Creates a machine that knows only itself.
     ///
@@ -104,7 +74,7 @@ impl Machine {
             incarnation: 1,
             state: NodeState::Alive,
             state_change: now,
-            versions: Versions::CURRENT,
+            versions: Versions::with_delegate(config.delegate_versions),
         };
         let mut rng = Rng::new(seed);
         let queue = || BroadcastQueue::new(config.max_queued_broadcasts);
@@ -201,7 +171,8 @@ impl Machine {
             self.probe_overdue = true;
         }
         self.start_overdue_probe(now);
-        if tick(&mut self.schedule.gossip, self.config.gossip_interval, now) {
+        if self.gossip_due().is_some_and(|due| due <= now) {
+            self.schedule.gossiped(&self.config, now);
             self.gossip(now);
         }
         if self.schedule.push_pull.is_some_and(|due| due <= now) {
@@ -210,42 +181,21 @@ impl Machine {
         }
     }
 
-    /// Returns when [`Self::handle_timeout`] must be called next; it may change with every call.
+    /// Returns when [`Self::handle_timeout`] must be called next; it may change with every call and lie in the past.
     pub fn next_timeout(&self) -> Timestamp {
-        let periodic = self.schedule.probe.min(self.schedule.gossip);
         let relays = self.relays.values().map(|relay| relay.deadline);
         let suspicions = self.suspicions.values().map(Suspicion::deadline);
         relays
             .chain(suspicions)
+            .chain(self.gossip_due())
             .chain(self.schedule.push_pull)
             .chain(self.probe.as_ref().map(Probe::deadline))
-            .fold(periodic, Timestamp::min)
+            .fold(self.schedule.probe, Timestamp::min)
     }
 
     /// Returns the next thing to do, in order.
     pub fn poll_output(&mut self) -> Option<Output> {
         self.outputs.pop_front()
-    }
-
-    /// Queues an update of the driver's state for gossip.
-    ///
-    /// One that is too long for a packet is not queued: others get it by push/pull.
-    pub fn broadcast(&mut self, origin: Origin, broadcast: Broadcast) {
-        if gossip::user_cost(broadcast.payload.len()) > self.gossip_budget() {
-            return;
-        }
-        match origin {
-            Origin::Local => self.local_broadcasts.push(broadcast),
-            Origin::Forwarded => self.forwarded_broadcasts.push(broadcast),
-        }
-    }
-
-    /// Returns how many updates of `origin` were not yet sent often enough.
-    pub fn queued_broadcasts(&self, origin: Origin) -> usize {
-        match origin {
-            Origin::Local => self.local_broadcasts.len(),
-            Origin::Forwarded => self.forwarded_broadcasts.len(),
-        }
     }
 
     /// Replaces this node's metadata and announces it.
@@ -263,6 +213,7 @@ impl Machine {
         local.meta = Bytes::from(meta);
         local.incarnation = local.incarnation.saturating_add(1);
         self.announce_self();
+        self.schedule.hurry();
         Ok(())
     }
 
@@ -275,6 +226,7 @@ impl Machine {
             from: self.name.to_string(),
         };
         self.handle_dead(now, &goodbye);
+        self.schedule.hurry();
     }
 
     /// Tells whether the others were told that this node leaves, as often as needed, or there are none.

@@ -275,7 +275,7 @@ impl Ack {
         out.finish()
     }
 
-    fn decode(body: &mut Reader<'_>) -> Result<Self, WireError> {
+    pub(crate) fn decode(body: &mut Reader<'_>) -> Result<Self, WireError> {
         let mut ack = Self::default();
         body.map("ack", |key, value| {
             match key {

@@ -73,7 +73,7 @@ pub struct Versions {
 }
 
 impl Versions {
-    /// What memberlist peers of this generation announce, and so does this crate.
+    /// What memberlist peers of this generation announce, and so does this crate by default.
     pub const CURRENT: Self = Self {
         protocol_min: 1,
         protocol_max: 5,
@@ -82,6 +82,16 @@ impl Versions {
         delegate_max: 0,
         delegate_current: 0,
     };
+
+    /// Returns the versions of a node of this crate whose user data has the `[lowest, highest, present]` versions given.
+    pub const fn with_delegate([min, max, current]: [u8; 3]) -> Self {
+        Self {
+            delegate_min: min,
+            delegate_max: max,
+            delegate_current: current,
+            ..Self::CURRENT
+        }
+    }
 
     /// Reads the first six bytes; `None` if there are fewer.
     pub fn from_bytes(bytes: &[u8]) -> Option<Self> {

@@ -2,11 +2,13 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 
 use crate::address::Address;
 use crate::node::Node;
+use crate::time::Timestamp;
 
 /// Something to do or to know.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,13 +27,29 @@ pub enum Output {
         /// The node's name.
         node: Arc<str>,
     },
-    /// The cluster changed.
+    /// Ask a node by a stream whether it is there, as packets do not seem to reach it.
+    ///
+    /// Open a stream, write `request`, read the answer with [`crate::Machine::response_reader`] and hand its ack to
+    /// [`crate::Machine::handle_stream_ack`].
+    StreamPing {
+        /// The node's address.
+        to: SocketAddr,
+        /// The node's name.
+        node: Arc<str>,
+        /// What to send, after the transport's stream prefix.
+        request: Vec<u8>,
+        /// When the answer is of no use any more.
+        deadline: Timestamp,
+    },
+    /// The cluster changed, or something was learned about it.
     Event(Event),
     /// An update for the driver's own state.
     UserMessage(Bytes),
 }
 
-/// A change of the cluster as this node sees it. Only [`Event::Refuted`] is about the node itself.
+/// A change of the cluster as this node sees it, and what it learned of its peers.
+///
+/// Only [`Event::Refuted`] is about the node itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Event {
     /// A node is new, or back.
@@ -57,5 +75,19 @@ pub enum Event {
         known: Address,
         /// The address that claims it.
         offered: Address,
+    },
+    /// A node answered a ping of this one directly. Says nothing about membership.
+    PingCompleted {
+        /// The node that answered.
+        node: Arc<str>,
+        /// The time between ping and ack.
+        rtt: Duration,
+        /// What the node's owner adds to its acks; empty if nothing.
+        payload: Bytes,
+    },
+    /// A node answered by stream but not by packet: the network drops its packets. It stays a member.
+    ReachedByStream {
+        /// The node that answered.
+        node: Arc<str>,
     },
 }

@@ -13,6 +13,8 @@ pub use crate::label::split as split_label;
 
 /// Most bytes in a packet, as received and after decompression.
 pub const MAX_PACKET: usize = 21 * 1024 * 1024;
+/// Bytes that each part of a compound costs: its length.
+pub(crate) const PART: usize = 2;
 /// Longest message that fits into a compound; its length has 16 bits there.
 pub(crate) const MAX_PART: usize = 0xFFFF;
 /// Most messages in a compound; their number has 8 bits.

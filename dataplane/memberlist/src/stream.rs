@@ -5,7 +5,7 @@ use bytes::Bytes;
 use crate::compress;
 use crate::error::WireError;
 use crate::label::LabelPolicy;
-use crate::message::{Ping, decode_err, kind};
+use crate::message::{Ack, Ping, decode_err, kind};
 use crate::msgpack::Reader;
 use crate::packet::MAX_PACKET;
 use crate::push_pull::{Header, MAX_USER_STATE, PushPull, PushPullNode, within};
@@ -26,6 +26,8 @@ pub enum StreamMessage {
     User(Bytes),
     /// The other side refuses, and says why.
     Error(String),
+    /// The answer to a ping.
+    Ack(Ack),
 }
 
 /// Reads one message from a stream that arrives piece by piece.
@@ -43,18 +45,19 @@ pub struct StreamReader {
 impl StreamReader {
     /// Creates a reader for what an opener sends.
     pub(crate) fn request(label: LabelPolicy) -> Self {
-        Self {
-            label: Some(label),
-            ..Self::response()
-        }
+        Self::new(Some(label), Side::Opener)
     }
 
     /// Creates a reader for the answer to an opener; answers have no label.
     pub(crate) fn response() -> Self {
+        Self::new(None, Side::Acceptor)
+    }
+
+    fn new(label: Option<LabelPolicy>, side: Side) -> Self {
         Self {
-            label: None,
+            label,
             buffer: Vec::new(),
-            progress: Progress::default(),
+            progress: Progress::new(side),
             needed: 1,
         }
     }
@@ -116,10 +119,18 @@ impl From<WireError> for Stop {
 }
 
 /// How far the input was understood.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Progress {
+    side: Side,
     offset: usize,
     content: Option<Content>,
+}
+
+/// Who sends what is read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Side {
+    Opener,
+    Acceptor,
 }
 
 /// What follows a header.
@@ -140,6 +151,14 @@ enum Start {
 }
 
 impl Progress {
+    fn new(side: Side) -> Self {
+        Self {
+            side,
+            offset: 0,
+            content: None,
+        }
+    }
+
     fn advance(&mut self, input: &[u8], may_be_compressed: bool) -> Result<StreamMessage, Stop> {
         let mut content = match self.content.take() {
             Some(content) => content,
@@ -168,6 +187,9 @@ impl Progress {
                 return Ok(Start::Content(Content::User { len }));
             }
             kind::PING => StreamMessage::Ping(self.map(input, 1, Ping::decode)?),
+            kind::ACK if self.side == Side::Acceptor => {
+                StreamMessage::Ack(self.map(input, 1, Ack::decode)?)
+            }
             kind::ERR => StreamMessage::Error(self.map(input, 1, decode_err)?),
             kind::COMPRESS if may_be_compressed => self.compressed(input)?,
             kind::ENCRYPT => return Err(WireError::Encrypted.into()),
@@ -240,7 +262,7 @@ impl Progress {
             }
             Err(error) => return Err(Stop::Failed(error)),
         };
-        Self::default()
+        Self::new(self.side)
             .advance(&plain, false)
             .map_err(|stop| match stop {
                 Stop::Needs(_) => Stop::Failed(WireError::Truncated {

@@ -69,7 +69,7 @@ impl Driver {
     }
 
     fn is_drained(&self) -> bool {
-        self.machine.queued_broadcasts(Origin::Local) == 0 || self.machine.alive_count() <= 1
+        self.machine.urgent_broadcasts(Origin::Local) == 0 || self.machine.alive_count() <= 1
     }
 }
 

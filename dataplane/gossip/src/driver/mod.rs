@@ -163,6 +163,8 @@ impl Driver {
                 tracing::warn!(error, "peer reports an error");
                 None
             }
+            // Only answers hold acks.
+            StreamMessage::Ack(_) => None,
         }
     }
 
@@ -191,6 +193,9 @@ impl Driver {
                 Output::Packet { to, payload } => self.outgoing.send(to, payload),
                 Output::PushPull { to, .. } => self.push_pull(to),
                 Output::UserMessage(message) => self.receive(&message),
+                // Machines of the dskit dialect ask for none.
+                Output::StreamPing { .. } => {}
+                Output::Event(Event::PingCompleted { .. }) => {}
                 Output::Event(event) => {
                     log(&event);
                     members_changed = true;

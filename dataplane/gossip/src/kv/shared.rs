@@ -146,12 +146,12 @@ impl State {
         if let Some(watcher) = self.watchers.get(&update.key) {
             watcher.send_replace(update.view);
         }
-        Broadcast {
-            key: update.key.into(),
-            ids: update.instances.into_iter().map(Arc::from).collect(),
-            version: update.version,
-            payload: update.broadcast,
-        }
+        Broadcast::new(
+            update.key,
+            update.instances,
+            update.version,
+            update.broadcast,
+        )
     }
 }
 

@@ -1,5 +1,6 @@
 //! Full state exchanges over streams.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -16,6 +17,8 @@ use crate::time::Timestamp;
 
 /// Up to this many nodes exchange state at the configured interval; more do it more rarely.
 const UNSCALED_NODES: usize = 32;
+/// Shortest time between exchanges that are asked for.
+const EARLY_PUSH_PULL_INTERVAL: Duration = Duration::from_secs(10);
 
 impl Machine {
     /// Encodes what the opener of a push/pull sends, after the transport's stream prefix.
@@ -136,14 +139,34 @@ impl Machine {
         Ok(())
     }
 
-    /// Chooses whom to exchange state with.
-    pub(super) fn start_push_pull(&mut self) {
-        for node in self.random_nodes(1, |node| node.state == NodeState::Alive) {
-            self.outputs.push_back(Output::PushPull {
-                to: node.address.socket_addr(),
-                node: node.name,
-            });
+    /// Exchanges state with some living node ahead of schedule, as when gossip shows that something was missed.
+    ///
+    /// Returns false, and does nothing, if that was asked for less than 10 seconds ago, there is no such node, or
+    /// exchanges are turned off.
+    pub fn request_push_pull(&mut self, now: Timestamp) -> bool {
+        if self.schedule.push_pull.is_none() || now < self.schedule.early_push_pull {
+            return false;
         }
+        let started = self.start_push_pull();
+        if started {
+            self.schedule.early_push_pull = now + EARLY_PUSH_PULL_INTERVAL;
+        }
+        started
+    }
+
+    /// Chooses whom to exchange state with; returns whether there is anybody.
+    pub(super) fn start_push_pull(&mut self) -> bool {
+        let partners = self.random_nodes(
+            1,
+            |node| node.state == NodeState::Alive,
+            |node| Output::PushPull {
+                to: node.address.socket_addr(),
+                node: Arc::clone(&node.name),
+            },
+        );
+        let started = !partners.is_empty();
+        self.outputs.extend(partners);
+        started
     }
 
     /// Returns the interval, which grows with the logarithm of the cluster.

@@ -1,6 +1,5 @@
 //! What a machine makes of news about nodes: alive, suspect, dead.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -61,7 +60,7 @@ impl Machine {
         alive: &Alive,
         address: Address,
     ) -> Result<(), WireError> {
-        let versions = checked_versions(alive)?;
+        let versions = checked_versions(alive, self.local().versions)?;
         let known = self.nodes.get(alive.node.as_str()).cloned();
         match &known {
             None if self.nodes.len() >= self.config.max_members => {
@@ -206,6 +205,7 @@ impl Machine {
         let incarnation = local.incarnation;
         self.worsen_health(1);
         self.announce_self();
+        self.schedule.hurry();
         self.emit(Event::Refuted { incarnation });
     }
 
@@ -276,12 +276,9 @@ impl Machine {
 
     /// Queues news about a node in place of older news about it.
     fn queue_membership(&mut self, name: &Arc<str>, message: &Message) {
-        self.membership_broadcasts.push(Broadcast {
-            key: Arc::clone(name),
-            ids: BTreeSet::new(),
-            version: 0,
-            payload: Bytes::from(message.encode()),
-        });
+        let about: [Arc<str>; 0] = [];
+        let news = Broadcast::new(Arc::clone(name), about, 0, message.encode());
+        self.membership_broadcasts.push(news);
     }
 }
 
@@ -297,7 +294,7 @@ fn change(before: Option<&Node>, node: &Node) -> Option<Event> {
 
 /// Checks what must not be gossiped on: a record whose versions do not fit makes every push/pull fail, and one
 /// without them kills Go peers.
-fn checked_versions(alive: &Alive) -> Result<Versions, WireError> {
+fn checked_versions(alive: &Alive, ours: Versions) -> Result<Versions, WireError> {
     let malformed = |reason| WireError::Malformed {
         what: "alive message",
         reason,
@@ -314,7 +311,7 @@ fn checked_versions(alive: &Alive) -> Result<Versions, WireError> {
     }
     let versions = Versions::from_bytes(alive.vsn.as_deref().unwrap_or_default())
         .ok_or_else(|| malformed("fewer than six versions"))?;
-    match versions.is_compatible(&Versions::CURRENT) {
+    match versions.is_compatible(&ours) {
         true => Ok(versions),
         false => Err(malformed("protocol versions do not overlap with ours")),
     }

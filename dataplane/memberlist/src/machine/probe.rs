@@ -3,12 +3,14 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use bytes::Bytes;
+
 use super::Machine;
+use super::gossip::Peer;
 use crate::address::Address;
 use crate::error::WireError;
 use crate::message::{Ack, IndirectPing, Message, Ping};
 use crate::node::{Node, NodeState};
-use crate::packet;
 use crate::time::Timestamp;
 
 /// Most probes made for others at the same time.
@@ -39,7 +41,7 @@ impl Probe {
 /// A probe made for another node.
 #[derive(Debug)]
 pub(super) struct Relay {
-    requester: SocketAddr,
+    requester: Peer,
     /// The requester's number for the probe.
     sequence: u32,
     wants_nack: bool,
@@ -54,7 +56,7 @@ impl Machine {
             });
         }
         let to = return_address(&ping.source_addr, ping.source_port, from)?;
-        self.send_ack(to, ping.seq_no);
+        self.send_ack(self.peer_at(&ping.source_node, to), ping.seq_no);
         Ok(())
     }
 
@@ -73,6 +75,7 @@ impl Machine {
             return Err(WireError::Full { what, limit });
         }
         let requester = return_address(&request.source_addr, request.source_port, from)?;
+        let requester = self.peer_at(&request.source_node, requester);
         let target = self.announced_address(&request.target, request.port)?;
         let sequence = self.next_sequence();
         self.relays.insert(
@@ -85,7 +88,8 @@ impl Machine {
             },
         );
         let ping = self.ping(sequence, &request.node);
-        self.send_with_news(target.socket_addr(), &ping);
+        let target = self.peer_at(&request.node, target.socket_addr());
+        self.send_with_news(target, &ping);
         Ok(())
     }
 
@@ -159,12 +163,11 @@ impl Machine {
         match self.accuse(&target.name) {
             // The target learns at once that it is suspected, so that it can object.
             Some(accusation) if target.state != NodeState::Alive => {
-                let parts = [ping.encode(), Message::Suspect(accusation).encode()];
-                for body in packet::assemble(&parts) {
-                    self.send_to_node(target, body);
-                }
+                let parts = [ping, Message::Suspect(accusation)];
+                let parts = parts.map(|message| Bytes::from(message.encode()));
+                self.send_all(Peer::from(target), &parts);
             }
-            _ => self.send_with_news(target.address.socket_addr(), &ping),
+            _ => self.send_with_news(Peer::from(target), &ping),
         }
     }
 
@@ -172,11 +175,12 @@ impl Machine {
         let Some(target) = self.nodes.get(target).cloned() else {
             return;
         };
-        let helpers = self.random_nodes(self.config.indirect_checks, |node| {
-            node.name != target.name && node.state == NodeState::Alive
-        });
-        for helper in helpers {
-            let nack = helper.versions.protocol_max >= NACKS_SINCE;
+        let helpers = self.random_nodes(
+            self.config.indirect_checks,
+            |node| node.name != target.name && node.state == NodeState::Alive,
+            |node| (Peer::from(node), node.versions.protocol_max >= NACKS_SINCE),
+        );
+        for (helper, nack) in helpers {
             if let Some(probe) = &mut self.probe {
                 probe.nacks_expected += u32::from(nack);
             }
@@ -190,7 +194,7 @@ impl Machine {
                 source_port: self.config.advertise.port,
                 source_node: self.name.to_string(),
             });
-            self.send_with_news(helper.address.socket_addr(), &request);
+            self.send_with_news(helper, &request);
         }
     }
 
@@ -234,7 +238,7 @@ impl Machine {
         })
     }
 
-    fn send_ack(&mut self, to: SocketAddr, sequence: u32) {
+    fn send_ack(&mut self, to: Peer, sequence: u32) {
         let ack = Ack {
             seq_no: sequence,
             payload: None,

@@ -82,3 +82,21 @@ fn state_is_exchanged_more_rarely_in_large_clusters() {
         );
     }
 }
+
+#[test]
+fn an_early_exchange_goes_to_a_living_node_and_not_too_often() {
+    let mut machine = with_nodes(2);
+    accept(&mut machine, Message::Dead(accusation("a", 1, "c")));
+    outputs(&mut machine);
+    assert!(machine.request_push_pull(after(1)));
+    let asked = outputs(&mut machine);
+    assert!(
+        matches!(&asked[..], [Output::PushPull { node, .. }] if **node == *"b"),
+        "{asked:?}"
+    );
+    assert!(!machine.request_push_pull(after(10)));
+    assert!(machine.request_push_pull(after(11)));
+
+    let mut alone = super::machine();
+    assert!(!alone.request_push_pull(after(1)));
+}

@@ -94,14 +94,24 @@ fn state(machine: &Machine, node: &str) -> Option<NodeState> {
     machine.member(node).map(|node| node.state)
 }
 
-/// Runs the machine's timers until `end`, handing each batch of sent messages to `reply`.
+/// Runs the machine's timers from the beginning until `end`, handing all messages that it sends to `reply`.
 fn run(
     machine: &mut Machine,
+    end: Timestamp,
+    reply: impl FnMut(&mut Machine, Timestamp, SocketAddr, Message),
+) {
+    run_between(machine, NOW, end, reply);
+}
+
+/// Runs the machine's timers between two points in time.
+fn run_between(
+    machine: &mut Machine,
+    start: Timestamp,
     end: Timestamp,
     mut reply: impl FnMut(&mut Machine, Timestamp, SocketAddr, Message),
 ) {
     while machine.next_timeout() <= end {
-        let now = machine.next_timeout();
+        let now = machine.next_timeout().max(start);
         machine.handle_timeout(now);
         for (to, message) in sent(machine) {
             reply(machine, now, to, message);
