@@ -3,6 +3,7 @@
 //! Field names are the YAML keys of Grafana Pyroscope v1, defaults are its defaults.
 //! [`crate::settings`] says which flag sets which field.
 
+mod distributor;
 mod ingester;
 mod limits;
 mod memberlist;
@@ -13,6 +14,7 @@ mod validate;
 
 use serde::{Deserialize, Serialize};
 
+pub use distributor::{Distributor, DistributorRing};
 pub use ingester::{Ingester, KvStore, Lifecycler, Ring};
 pub use limits::Limits;
 pub use memberlist::Memberlist;
@@ -48,14 +50,6 @@ pub struct Config {
     pub storage: Storage,
 }
 
-/// Settings of the distributor.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct Distributor {
-    /// How long one write to one ingester may take.
-    pub pushtimeout: Duration,
-}
-
 /// Settings of the ingester's local disk.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -80,14 +74,6 @@ pub struct Storage {
 pub struct Filesystem {
     /// Directory that holds the objects.
     pub dir: String,
-}
-
-impl Default for Distributor {
-    fn default() -> Self {
-        Self {
-            pushtimeout: Duration::from_secs(5),
-        }
-    }
 }
 
 impl Default for PyroscopeDb {

@@ -8,3 +8,6 @@ pub const INGESTER: &str = "ring";
 
 /// Key of the ingester ring with the default prefix.
 pub const INGESTER_KEY: &str = "collectors/ring";
+
+/// Name of the distributor ring, appended to the prefix.
+pub const DISTRIBUTOR: &str = "distributor";

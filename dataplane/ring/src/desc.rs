@@ -59,6 +59,15 @@ pub fn forget(local: &mut Desc, id: &str, now: i64) -> Option<Desc> {
     put(local, id, tombstone)
 }
 
+/// Returns tombstones, dated `now` (Unix seconds), that [`merge`] removes these
+/// instances with; ids without a live record are left out.
+pub fn tombstones<'a>(desc: &Desc, ids: impl IntoIterator<Item = &'a String>, now: i64) -> Desc {
+    let buried = |id: &String| Some((id.clone(), tombstone(desc.ingesters.get(id)?, now)?));
+    Desc {
+        ingesters: ids.into_iter().filter_map(buried).collect(),
+    }
+}
+
 /// Drops the tombstones older than `before` (Unix seconds) and returns how many.
 ///
 /// A peer that was cut off for longer than tombstones are kept brings its

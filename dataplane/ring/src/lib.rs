@@ -12,6 +12,9 @@ pub mod batch;
 pub mod desc;
 pub mod token;
 
+mod auto_forget;
+mod basic_lifecycler;
+mod entry;
 mod go_rand;
 mod lifecycler;
 mod op;
@@ -22,6 +25,8 @@ mod shuffle;
 mod state;
 mod status;
 
+pub use auto_forget::{AutoForget, AutoForgetConfig, Verdict};
+pub use basic_lifecycler::{BasicLifecycler, BasicLifecyclerConfig};
 pub use batch::Batch;
 pub use lifecycler::{Lifecycler, LifecyclerConfig, Now, Update};
 pub use op::Op;

@@ -1,9 +1,10 @@
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::time::Duration;
 
 use proto::ring::{Desc, InstanceDesc};
 
+use crate::entry::Entry;
 use crate::readiness::Readiness;
 use crate::{NotReady, State, desc, token};
 
@@ -30,7 +31,7 @@ pub struct LifecyclerConfig {
     pub num_tokens: usize,
     /// How often to say "alive"; zero means never.
     pub heartbeat_period: Duration,
-    /// How old a heartbeat may be in the readiness check.
+    /// How old a heartbeat may be in the readiness check; zero is any age.
     pub heartbeat_timeout: Duration,
     /// How long to watch for token conflicts before taking traffic.
     pub observe_period: Duration,
@@ -99,12 +100,11 @@ pub struct Update {
 pub struct Lifecycler {
     config: LifecyclerConfig,
     random: Box<dyn FnMut() -> u32 + Send>,
+    entry: Entry,
     state: State,
     tokens: Vec<u32>,
     /// What the tokens file holds.
     persisted: Vec<u32>,
-    /// The last record given to the driver; `None` before `start`.
-    published: Option<InstanceDesc>,
     /// When PENDING or JOINING ends (monotonic).
     transition_at: Option<Duration>,
     /// When the next heartbeat is due (monotonic).
@@ -136,12 +136,12 @@ impl Lifecycler {
         tokens.sort_unstable();
         tokens.dedup();
         Self {
+            entry: Entry::new(&config.id, &config.addr, &config.zone, BTreeMap::new()),
             config,
             random: Box::new(random),
             state: State::Pending,
             persisted: tokens.clone(),
             tokens,
-            published: None,
             transition_at: None,
             heartbeat_at: None,
             readiness: Readiness::Unmet,
@@ -155,7 +155,7 @@ impl Lifecycler {
     /// joining starts over as PENDING. Without an entry, a tokens file with
     /// enough tokens leads straight to ACTIVE.
     pub fn start(&mut self, desc: &Desc, now: Now) -> Update {
-        let entry = self.live_entry(desc);
+        let entry = self.entry.take_over(desc);
         if let Some(entry) = entry.filter(|entry| !entry.tokens.is_empty()) {
             self.tokens = entry.tokens.clone();
         }
@@ -179,7 +179,7 @@ impl Lifecycler {
     /// Call it at [`next_wakeup`](Self::next_wakeup); at other times it does
     /// nothing.
     pub fn poll(&mut self, desc: &Desc, now: Now) -> Update {
-        if self.published.is_none() || self.state == State::Left {
+        if !self.is_registered() {
             return Update::default();
         }
         if self.transition_at.is_some_and(|at| now.monotonic >= at) {
@@ -202,7 +202,7 @@ impl Lifecycler {
     /// not joined yet stays as it is.
     pub fn leave(&mut self, desc: &Desc, now: Now) -> Update {
         self.transition_at = None;
-        if self.published.is_none() || self.state != State::Active {
+        if !self.is_registered() || self.state != State::Active {
             return Update::default();
         }
         self.state = State::Leaving;
@@ -213,18 +213,32 @@ impl Lifecycler {
     /// [`unregister_on_shutdown`](LifecyclerConfig::unregister_on_shutdown) or
     /// for good. The tokens file stays as it is.
     pub fn unregister(&mut self, desc: &Desc, now: Now) -> Update {
-        if self.published.is_none() || self.state == State::Left {
+        if !self.is_registered() {
             return Update::default();
         }
         self.state = State::Left;
         self.transition_at = None;
         self.heartbeat_at = None;
-        let record = self.record(desc, Vec::new(), now, 1);
-        self.published = Some(record.clone());
         Update {
             persist: None,
-            instance: Some(record),
+            instance: Some(self.entry.publish(desc, State::Left, &[], now)),
         }
+    }
+
+    /// Says whether the instance takes new series: tenants' shards for writing
+    /// leave a read-only one out. The state outlives restarts in the ring.
+    ///
+    /// Before `start` and after `unregister` nothing is published.
+    pub fn set_read_only(&mut self, read_only: bool, desc: &Desc, now: Now) -> Update {
+        if !self.is_registered() || !self.entry.set_read_only(read_only, now) {
+            return Update::default();
+        }
+        self.publish(desc, now)
+    }
+
+    /// Whether the instance has said that it takes no new series.
+    pub fn is_read_only(&self) -> bool {
+        self.entry.is_read_only()
     }
 
     /// Returns when to [`poll`](Self::poll) next (monotonic); `None` when there
@@ -275,7 +289,10 @@ impl Lifecycler {
     /// Becomes ACTIVE if the ring still gives this instance all its tokens;
     /// otherwise replaces the lost ones and watches again.
     fn observe(&mut self, desc: &Desc, now: Now) {
-        let kept = self.intact_entry(desc).map(|entry| entry.tokens.clone());
+        let kept = self
+            .entry
+            .intact(desc, self.state)
+            .map(|entry| entry.tokens.clone());
         if kept.as_ref() == Some(&self.tokens) {
             self.state = State::Active;
             self.transition_at = None;
@@ -305,9 +322,10 @@ impl Lifecycler {
     }
 
     /// Repeats the record with a new timestamp. The tokens are those that the
-    /// ring gives this instance, so that a lost conflict stays decided.
+    /// ring gives this instance, so that a lost conflict stays decided; one
+    /// that has lost all of them draws new ones, or it would serve nothing.
     fn heartbeat(&mut self, desc: &Desc, now: Now) -> Update {
-        let Some(entry) = self.intact_entry(desc) else {
+        let Some(entry) = self.entry.intact(desc, self.state) else {
             return self.publish(desc, now);
         };
         let tokens = entry.tokens.clone();
@@ -315,20 +333,20 @@ impl Lifecycler {
         if !observes {
             self.tokens.clone_from(&tokens);
         }
-        let record = self.record(desc, tokens, now, 0);
+        if tokens.is_empty() && self.state == State::Active {
+            self.fit_tokens(desc);
+            return self.publish(desc, now);
+        }
         self.schedule_heartbeat(now);
-        let is_newer = record.timestamp > entry.timestamp;
-        self.published = Some(record.clone());
         Update {
             persist: self.tokens_to_persist(),
-            instance: is_newer.then_some(record),
+            instance: self.entry.heartbeat(desc, self.state, &tokens, now),
         }
     }
 
     /// Gives out a record that supersedes the one in the ring.
     fn publish(&mut self, desc: &Desc, now: Now) -> Update {
-        let record = self.record(desc, self.tokens.clone(), now, 1);
-        self.published = Some(record.clone());
+        let record = self.entry.publish(desc, self.state, &self.tokens, now);
         self.schedule_heartbeat(now);
         Update {
             persist: self.tokens_to_persist(),
@@ -336,42 +354,8 @@ impl Lifecycler {
         }
     }
 
-    /// Builds the record to publish, at least `step` seconds after the last.
-    fn record(&self, desc: &Desc, tokens: Vec<u32>, now: Now, step: i64) -> InstanceDesc {
-        let known = desc.ingesters.get(&self.config.id);
-        let last = [known, self.published.as_ref()]
-            .into_iter()
-            .flatten()
-            .map(|record| record.timestamp.saturating_add(step))
-            .max();
-        let entry = self.live_entry(desc).cloned();
-        let unregistered = || InstanceDesc {
-            registered_timestamp: now.unix,
-            ..InstanceDesc::default()
-        };
-        InstanceDesc {
-            id: self.config.id.clone(),
-            addr: self.config.addr.clone(),
-            zone: self.config.zone.clone(),
-            state: self.state.into(),
-            timestamp: now.unix.max(last.unwrap_or(i64::MIN)),
-            tokens,
-            ..entry.unwrap_or_else(unregistered)
-        }
-    }
-
-    /// Returns the entry of this instance unless the last published record got
-    /// lost or was overwritten.
-    fn intact_entry<'d>(&self, desc: &'d Desc) -> Option<&'d InstanceDesc> {
-        let published = self.published.as_ref()?.timestamp;
-        self.live_entry(desc)
-            .filter(|entry| State::of(entry) == self.state && entry.timestamp >= published)
-    }
-
-    fn live_entry<'d>(&self, desc: &'d Desc) -> Option<&'d InstanceDesc> {
-        desc.ingesters
-            .get(&self.config.id)
-            .filter(|entry| State::of(entry) != State::Left)
+    fn is_registered(&self) -> bool {
+        self.entry.is_published() && self.state != State::Left
     }
 
     fn schedule_heartbeat(&mut self, now: Now) {

@@ -3,6 +3,7 @@ use std::time::Duration;
 use proto::ring::Desc;
 
 use crate::lifecycler::{LifecyclerConfig, Now};
+use crate::ring::is_fresh;
 use crate::{State, desc};
 
 /// Why an instance does not take traffic yet.
@@ -67,7 +68,6 @@ impl Readiness {
 }
 
 fn conditions(config: &LifecyclerConfig, ring: &Desc, now: Now) -> Result<(), NotReady> {
-    let timeout = i64::try_from(config.heartbeat_timeout.as_secs()).unwrap_or(i64::MAX);
     match ring.ingesters.get(&config.id) {
         None => return Err(NotReady::NotRegistered),
         Some(own) if own.tokens.is_empty() => return Err(NotReady::NoTokens),
@@ -77,7 +77,7 @@ fn conditions(config: &LifecyclerConfig, ring: &Desc, now: Now) -> Result<(), No
         if *id != config.id && !config.readiness_check_ring_health {
             continue;
         }
-        if now.unix.saturating_sub(instance.timestamp) > timeout {
+        if !is_fresh(instance.timestamp, config.heartbeat_timeout, now.unix) {
             return Err(NotReady::Stale(id.clone()));
         }
         if State::of(instance) != State::Active {

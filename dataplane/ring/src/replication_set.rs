@@ -82,6 +82,11 @@ impl Ring {
     /// heartbeat is stale or whose state does not serve `op` use up the error
     /// budget.
     ///
+    /// A write needs a quorum of the replication factor, however far the walk
+    /// went past instances that take none: that many copies are what a read
+    /// relies on. Grafana dskit asks for a majority of all instances met, so
+    /// that one LEAVING instance among them leaves no error to tolerate.
+    ///
     /// # Errors
     /// Fails when the ring is empty or fewer than a quorum are live.
     pub fn get(&self, token: u32, op: Op, now: i64) -> Result<ReplicationSet, RingError> {
@@ -89,7 +94,11 @@ impl Ring {
         if found.is_empty() {
             return Err(RingError::Empty);
         }
-        let needed = quorum(self.config().replication_factor.max(found.len()));
+        let replicas = self.config().replication_factor;
+        let needed = match op {
+            Op::Write | Op::WriteNoExtend => quorum(replicas),
+            Op::Read | Op::Reporting => quorum(replicas.max(found.len())),
+        };
         self.tolerate(found, needed, op, now)
             .map_err(|(found, unhealthy)| RingError::TooFewReplicas {
                 needed,

@@ -11,7 +11,8 @@ use crate::{Op, State};
 pub struct RingConfig {
     /// On how many instances a series is kept.
     pub replication_factor: usize,
-    /// How old a heartbeat may be before its instance counts as unhealthy.
+    /// How old a heartbeat may be before its instance counts as unhealthy;
+    /// zero means that it never does.
     pub heartbeat_timeout: Duration,
     /// Whether the replicas of a series are put in distinct zones.
     pub zone_awareness: bool,
@@ -49,12 +50,16 @@ pub struct Instance {
     pub read_only: bool,
     /// Unix seconds of the last change of `read_only`; 0 when it never was.
     pub read_only_updated_timestamp: i64,
-    /// Ascending.
-    pub tokens: Vec<u32>,
+    /// Versions of what the instance runs, by component; for people.
+    pub versions: BTreeMap<u64, u64>,
+    /// Ascending; shared by the records of one instance over time.
+    pub tokens: Arc<[u32]>,
 }
 
 impl Instance {
-    fn new(id: &str, desc: &InstanceDesc) -> Self {
+    /// Reads a record; takes the tokens of the `known` one if they are equal.
+    fn new(id: &str, desc: &InstanceDesc, known: Option<&Self>) -> Self {
+        let same = known.filter(|known| *known.tokens == *desc.tokens);
         Self {
             id: id.to_owned(),
             addr: desc.addr.clone(),
@@ -64,8 +69,24 @@ impl Instance {
             registered_timestamp: desc.registered_timestamp,
             read_only: desc.read_only,
             read_only_updated_timestamp: desc.read_only_updated_timestamp,
-            tokens: desc.tokens.clone(),
+            versions: desc.versions.clone(),
+            tokens: same.map_or_else(
+                || desc.tokens.as_slice().into(),
+                |known| Arc::clone(&known.tokens),
+            ),
         }
+    }
+
+    fn is(&self, desc: &InstanceDesc) -> bool {
+        self.timestamp == desc.timestamp
+            && self.state == State::of(desc)
+            && self.addr == desc.addr
+            && self.zone == desc.zone
+            && self.registered_timestamp == desc.registered_timestamp
+            && self.read_only == desc.read_only
+            && self.read_only_updated_timestamp == desc.read_only_updated_timestamp
+            && self.versions == desc.versions
+            && *self.tokens == *desc.tokens
     }
 }
 
@@ -76,6 +97,13 @@ pub struct Ring {
     config: RingConfig,
     /// Ascending by id.
     instances: Vec<Arc<Instance>>,
+    table: Arc<Table>,
+}
+
+/// What heartbeats and states do not change; shared by the views between two
+/// changes of it.
+#[derive(Debug)]
+struct Table {
     /// Ascending by token.
     slots: Vec<Slot>,
     /// How many instances each zone has; the key "" is for those without one.
@@ -93,31 +121,41 @@ impl Ring {
     /// Builds the view of a descriptor. Tombstones and instances of excluded
     /// zones are not part of it.
     pub fn new(desc: &Desc, config: RingConfig) -> Self {
-        let instances = desc
+        Self::of_instances(Vec::new(), config).updated(desc)
+    }
+
+    /// Builds the next view of the same ring. What did not change is shared
+    /// with this one: a heartbeat costs one record, and only instances that
+    /// come, go or change tokens or zone cost a new table of tokens.
+    #[must_use]
+    pub fn updated(&self, desc: &Desc) -> Self {
+        let read = |(id, desc): (&String, &InstanceDesc)| match self.instance(id) {
+            Some(known) if known.is(desc) => Arc::clone(known),
+            known => Arc::new(Instance::new(id, desc, known.map(Arc::as_ref))),
+        };
+        let instances: Vec<Arc<Instance>> = desc
             .ingesters
             .iter()
             .filter(|(_, desc)| State::of(desc) != State::Left)
-            .filter(|(_, desc)| !config.excluded_zones.contains(&desc.zone))
-            .map(|(id, desc)| Arc::new(Instance::new(id, desc)))
+            .filter(|(_, desc)| !self.config.excluded_zones.contains(&desc.zone))
+            .map(read)
             .collect();
-        Self::of_instances(instances, config)
+        if !same_tokens(&self.instances, &instances) {
+            return Self::of_instances(instances, self.config.clone());
+        }
+        Self {
+            config: self.config.clone(),
+            instances,
+            table: Arc::clone(&self.table),
+        }
     }
 
     /// Builds a view of instances that are in ascending order of their ids.
     pub(crate) fn of_instances(instances: Vec<Arc<Instance>>, config: RingConfig) -> Self {
-        let mut slots: Vec<Slot> = Vec::new();
-        let mut zones = BTreeMap::new();
-        for (owner, instance) in instances.iter().enumerate() {
-            *zones.entry(instance.zone.clone()).or_insert(0) += 1;
-            slots.extend(instance.tokens.iter().map(|&token| Slot { token, owner }));
-        }
-        slots.sort_unstable_by_key(|slot| (slot.token, slot.owner));
-        slots.dedup_by_key(|slot| slot.token);
         Self {
+            table: Arc::new(Table::new(&instances)),
             config,
             instances,
-            slots,
-            zones,
         }
     }
 
@@ -141,14 +179,24 @@ impl Ring {
 
     /// Whether no instance owns a token.
     pub fn is_empty(&self) -> bool {
-        self.slots.is_empty()
+        self.table.slots.is_empty()
+    }
+
+    /// Whether this view shares its table of tokens with `other`.
+    pub fn shares_tokens_with(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.table, &other.table)
+    }
+
+    /// Returns how many tokens the instances own together.
+    pub fn token_count(&self) -> usize {
+        self.table.slots.len()
     }
 
     /// Whether an instance serves an operation at `now` (Unix seconds): its
     /// state does and its heartbeat is not older than the timeout.
     pub fn is_healthy(&self, instance: &Instance, op: Op, now: i64) -> bool {
-        let timeout = i64::try_from(self.config.heartbeat_timeout.as_secs()).unwrap_or(i64::MAX);
-        op.serves(instance.state) && now.saturating_sub(instance.timestamp) <= timeout
+        op.serves(instance.state)
+            && is_fresh(instance.timestamp, self.config.heartbeat_timeout, now)
     }
 
     /// Returns the instances that serve an operation at `now` (Unix seconds).
@@ -163,39 +211,43 @@ impl Ring {
     /// ring is empty.
     ///
     /// A token owns the keys from its predecessor up to itself, itself
-    /// excluded.
+    /// excluded. With zones on, each zone is a ring of its own, because each
+    /// holds a replica of every key, and the shares sum to the number of zones.
     pub fn ownership(&self) -> Vec<f64> {
         let mut owned = vec![0_u64; self.instances.len()];
-        let Some(last) = self.slots.last() else {
-            return vec![0.0; self.instances.len()];
-        };
-        let mut previous = last.token;
-        for slot in &self.slots {
-            owned[slot.owner] += u64::from(slot.token.wrapping_sub(previous));
-            previous = slot.token;
-        }
-        const SPACE: u64 = 1 << 32;
-        if self.slots.len() == 1 {
-            owned[last.owner] = SPACE;
+        if self.config.zone_awareness {
+            for (zone, _) in self.zones() {
+                add_ownership(&mut owned, &self.zone_slots(zone));
+            }
+        } else {
+            add_ownership(&mut owned, self.slots());
         }
         owned
             .iter()
-            .map(|&keys| keys as f64 / SPACE as f64)
+            .map(|&keys| keys as f64 / TOKEN_SPACE as f64)
             .collect()
     }
 
     pub(crate) fn slots(&self) -> &[Slot] {
-        &self.slots
+        &self.table.slots
     }
 
+    /// Returns the slots of one zone's instances.
+    pub(crate) fn zone_slots(&self, zone: &str) -> Vec<Slot> {
+        let in_zone = |slot: &&Slot| self.instances[slot.owner].zone == zone;
+        self.slots().iter().filter(in_zone).copied().collect()
+    }
+
+    /// Iterates over the zones, and how many instances each has.
     pub(crate) fn zones(&self) -> impl Iterator<Item = (&str, usize)> {
-        self.zones
+        self.table
+            .zones
             .iter()
             .map(|(zone, &count)| (zone.as_str(), count))
     }
 
     pub(crate) fn zone_count(&self) -> usize {
-        self.zones.len()
+        self.table.zones.len()
     }
 
     /// Walks the ring clockwise from a token, at most one lap, and gathers the
@@ -203,7 +255,7 @@ impl Ring {
     pub(crate) fn walk(&self, token: u32, op: Op) -> Vec<Arc<Instance>> {
         let mut size = self.config.replication_factor;
         let mut found: Vec<Arc<Instance>> = Vec::with_capacity(size.min(self.instances.len()));
-        for slot in lap(&self.slots, token) {
+        for slot in lap(self.slots(), token) {
             if found.len() >= size.min(self.instances.len()) {
                 break;
             }
@@ -234,6 +286,55 @@ impl Ring {
                 && (has_replica_in(found, zone, op)
                     || found.iter().filter(|i| i.zone == zone).count() == count)
         })
+    }
+}
+
+impl Table {
+    fn new(instances: &[Arc<Instance>]) -> Self {
+        let mut slots: Vec<Slot> = Vec::new();
+        for (owner, instance) in instances.iter().enumerate() {
+            slots.extend(instance.tokens.iter().map(|&token| Slot { token, owner }));
+        }
+        slots.sort_unstable_by_key(|slot| (slot.token, slot.owner));
+        slots.dedup_by_key(|slot| slot.token);
+        let mut zones = BTreeMap::new();
+        for instance in instances {
+            *zones.entry(instance.zone.clone()).or_insert(0) += 1;
+        }
+        Self { slots, zones }
+    }
+}
+
+/// Whether a heartbeat is not older than the timeout; zero is no timeout.
+pub(crate) fn is_fresh(timestamp: i64, timeout: Duration, now: i64) -> bool {
+    let seconds = i64::try_from(timeout.as_secs()).unwrap_or(i64::MAX);
+    timeout.is_zero() || now.saturating_sub(timestamp) <= seconds
+}
+
+/// Whether both are the same instances with the same tokens in the same zones.
+fn same_tokens(before: &[Arc<Instance>], after: &[Arc<Instance>]) -> bool {
+    let same = |(a, b): (&Arc<Instance>, &Arc<Instance>)| {
+        Arc::ptr_eq(a, b) || (a.id == b.id && a.zone == b.zone && Arc::ptr_eq(&a.tokens, &b.tokens))
+    };
+    before.len() == after.len() && before.iter().zip(after).all(same)
+}
+
+/// The number of keys on the ring.
+const TOKEN_SPACE: u64 = 1 << 32;
+
+/// Adds to each owner's keys those that these slots give it.
+fn add_ownership(owned: &mut [u64], slots: &[Slot]) {
+    let Some(last) = slots.last() else {
+        return;
+    };
+    if slots.len() == 1 {
+        owned[last.owner] += TOKEN_SPACE;
+        return;
+    }
+    let mut previous = last.token;
+    for slot in slots {
+        owned[slot.owner] += u64::from(slot.token.wrapping_sub(previous));
+        previous = slot.token;
     }
 }
 

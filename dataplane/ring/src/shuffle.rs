@@ -35,8 +35,11 @@ impl Ring {
     ) -> Self {
         let lookback = i64::try_from(lookback.as_secs()).unwrap_or(i64::MAX);
         let since = now.saturating_sub(lookback);
+        if lookback == 0 {
+            return self.shard(tenant, size, None);
+        }
         let is_new = |instance: &Arc<Instance>| instance.registered_timestamp >= since;
-        if self.instances().iter().all(is_new) {
+        if size > 0 && self.instances().iter().all(is_new) {
             return self.clone();
         }
         self.shard(tenant, size, Some(since))
@@ -53,8 +56,7 @@ impl Ring {
                     chosen.extend(self.eligible(zone, true, since));
                     continue;
                 }
-                let in_zone = |slot: &&Slot| self.instances()[slot.owner].zone == zone;
-                let slots: Vec<Slot> = self.slots().iter().filter(in_zone).copied().collect();
+                let slots = self.zone_slots(zone);
                 self.draw(&slots, seed(tenant, zone), per_zone, since, &mut chosen);
             }
         } else {
@@ -114,14 +116,18 @@ impl Ring {
 }
 
 /// Whether an instance has had no part in the shard since then: read-only, and
-/// with a lookback, for longer than that.
+/// with a lookback, known to be so for longer than that.
 fn is_excluded(instance: &Instance, since: Option<i64>) -> bool {
-    instance.read_only && since.is_none_or(|since| instance.read_only_updated_timestamp < since)
+    let updated = instance.read_only_updated_timestamp;
+    instance.read_only && since.is_none_or(|since| updated > 0 && updated < since)
 }
 
-/// Whether the shard may have been another one before this instance changed.
+/// Whether the shard may have been another one before this instance changed,
+/// or writes go past it now.
 fn changed_since(instance: &Instance, since: i64) -> bool {
-    instance.registered_timestamp >= since || instance.read_only_updated_timestamp >= since
+    instance.registered_timestamp >= since
+        || instance.read_only
+        || instance.read_only_updated_timestamp >= since
 }
 
 /// The seed of a tenant's draw: the first eight bytes of MD5(tenant), or of

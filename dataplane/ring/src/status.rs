@@ -30,9 +30,13 @@ pub struct Member {
     pub zone: String,
     /// Whether the instance takes no new series.
     pub read_only: bool,
+    /// Unix seconds of the last change of `read_only`; 0 when it never was.
+    pub read_only_updated_timestamp: i64,
+    /// Versions of what the instance runs, by component.
+    pub versions: BTreeMap<u64, u64>,
     /// Ascending.
     pub tokens: Vec<u32>,
-    /// The share of the token space, 0 to 1.
+    /// The share of the token space, 0 to 1; see [`Ring::ownership`].
     pub ownership: f64,
 }
 
@@ -47,7 +51,9 @@ impl Ring {
             registered_timestamp: instance.registered_timestamp,
             zone: instance.zone.clone(),
             read_only: instance.read_only,
-            tokens: instance.tokens.clone(),
+            read_only_updated_timestamp: instance.read_only_updated_timestamp,
+            versions: instance.versions.clone(),
+            tokens: instance.tokens.to_vec(),
             ownership,
         };
         RingStatus {
@@ -71,7 +77,9 @@ impl Ring {
         counts
     }
 
-    fn shown_state(&self, instance: &Instance, now: i64) -> String {
+    /// Returns the state of an instance as pages and metrics show it at `now`
+    /// (Unix seconds): "UNHEALTHY" when the heartbeat is stale.
+    pub fn shown_state(&self, instance: &Instance, now: i64) -> String {
         if self.is_healthy(instance, Op::Reporting, now) {
             instance.state.to_string()
         } else {

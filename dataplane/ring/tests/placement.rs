@@ -300,6 +300,7 @@ fn a_lookback_to_before_the_first_instance_is_the_whole_ring() {
         .extend((0..4).map(|i| instance(i, vec![i as u32 * 1000])));
     for instance in desc.ingesters.values_mut() {
         instance.read_only = true;
+        instance.read_only_updated_timestamp = NOW - 7200;
     }
     let ring = Ring::new(&desc, config(1, false));
     let two_days = Duration::from_secs(2 * 86_400);
@@ -308,4 +309,13 @@ fn a_lookback_to_before_the_first_instance_is_the_whole_ring() {
     let hour = Duration::from_secs(3600);
     let shard = ring.shuffle_shard_with_lookback("tenant", 1, hour, NOW);
     assert!(shard.instances().is_empty());
+    // Read-only since nobody knows when: it may hold what is looked for.
+    for instance in desc.ingesters.values_mut() {
+        instance.read_only_updated_timestamp = 0;
+    }
+    let ring = Ring::new(&desc, config(1, false));
+    let shard = ring.shuffle_shard_with_lookback("tenant", 1, hour, NOW);
+    assert_eq!(shard.instances().len(), 4);
+    let without = ring.shuffle_shard_with_lookback("tenant", 1, Duration::ZERO, NOW);
+    assert!(without.instances().is_empty());
 }

@@ -116,7 +116,7 @@ fn ids(set: &ReplicationSet) -> Vec<String> {
 
 #[test]
 fn get() {
-    let mut seen = 0;
+    let (mut seen, mut tolerant) = (0, 0);
     for v in load::<Get>(include_str!("vectors/get.json")) {
         let config = RingConfig {
             replication_factor: v.rf,
@@ -127,15 +127,27 @@ fn get() {
         let ring = Ring::new(&topology(&v.instances), config);
         for want in &v.results {
             let op = op(&want.op);
+            seen += 1;
             let got = match want.key {
                 Some(key) => ring.get(key, op, NOW),
                 None => ring.replication_set(op, NOW),
             };
-            check_set(&v.scenario, want, got);
-            seen += 1;
+            match got {
+                Ok(got) if op == Op::Write && tolerates_more(want, &got) => {
+                    assert!(got.instances.len() - got.max_errors == v.rf / 2 + 1);
+                    tolerant += 1;
+                }
+                got => check_set(&v.scenario, want, got),
+            }
         }
     }
-    assert_eq!(seen, 360);
+    assert_eq!((seen, tolerant), (360, 16));
+}
+
+/// Whether this set is our deviation: of a write that met an instance that is
+/// not ACTIVE, dskit wants a majority of all instances met.
+fn tolerates_more(want: &GetResult, got: &ReplicationSet) -> bool {
+    want.error.is_some() || Some(got.max_errors) > want.max_errors
 }
 
 fn check_set(scenario: &str, want: &GetResult, got: Result<ReplicationSet, RingError>) {

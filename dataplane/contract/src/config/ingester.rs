@@ -14,6 +14,8 @@ pub struct Ingester {
     pub lifecycler: Lifecycler,
     /// Memory budget of the head in bytes; above it writes are refused.
     pub max_head_bytes: u64,
+    /// Heartbeat timeouts after which a dead ingester is forgotten; 0 is never.
+    pub auto_forget_unhealthy_periods: u32,
 }
 
 /// How an ingester appears in the ring.
@@ -48,6 +50,11 @@ pub struct Lifecycler {
     pub port: u16,
     /// Name in the ring; empty is the host name.
     pub id: String,
+    /// Interfaces to take the advertised address from; empty is the address that gossip
+    /// advertises.
+    pub interface_names: Vec<String>,
+    /// Whether an IPv6 address of the interfaces may be taken, and goes before an IPv4 address.
+    pub enable_inet6: bool,
 }
 
 /// The ingester ring, as writers and readers see it.
@@ -81,6 +88,11 @@ impl KvStore {
     pub fn ingester_ring_key(&self) -> String {
         format!("{}{}", self.prefix, ring_key::INGESTER)
     }
+
+    /// Returns the key of the distributor ring in the store.
+    pub fn distributor_ring_key(&self) -> String {
+        format!("{}{}", self.prefix, ring_key::DISTRIBUTOR)
+    }
 }
 
 impl Default for Ingester {
@@ -88,6 +100,7 @@ impl Default for Ingester {
         Self {
             lifecycler: Lifecycler::default(),
             max_head_bytes: 2 << 30,
+            auto_forget_unhealthy_periods: 0,
         }
     }
 }
@@ -109,6 +122,8 @@ impl Default for Lifecycler {
             address: String::new(),
             port: 0,
             id: String::new(),
+            interface_names: Vec::new(),
+            enable_inet6: false,
         }
     }
 }

@@ -33,6 +33,8 @@ pub struct Limits {
     pub max_profile_stacktrace_depth: usize,
     /// Longest string of a profile in bytes; longer ones are cut at the front.
     pub max_profile_symbol_value_length: usize,
+    /// Number of ingesters that a tenant writes to; 0 is all.
+    pub ingestion_tenant_shard_size: usize,
     /// Most active series of a tenant in one ingester.
     pub max_local_series_per_tenant: usize,
     /// Most active series of a tenant in the whole cluster.
@@ -65,6 +67,7 @@ impl Default for Limits {
             max_profile_stacktrace_sample_labels: 100,
             max_profile_stacktrace_depth: 1000,
             max_profile_symbol_value_length: 65_535,
+            ingestion_tenant_shard_size: 0,
             max_local_series_per_tenant: 0,
             max_global_series_per_tenant: 5000,
             reject_older_than: Duration::from_secs(3600),

@@ -25,6 +25,8 @@ pub struct Server {
     pub log_format: LogFormat,
     /// Least severity that is logged.
     pub log_level: LogLevel,
+    /// Whether metrics of rings and gossip have the names of Phlare as well.
+    pub phlare_metric_names: bool,
 }
 
 /// Form of log lines.
@@ -64,6 +66,7 @@ impl Default for Server {
             grpc_server_max_recv_msg_size: 100 << 20,
             log_format: LogFormat::Logfmt,
             log_level: LogLevel::Info,
+            phlare_metric_names: false,
         }
     }
 }

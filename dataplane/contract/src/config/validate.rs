@@ -51,6 +51,7 @@ impl Config {
             1,
             MOST_TOKENS,
         );
+        self.check_auto_forget(rules);
         let (period, timeout) = (lifecycler.heartbeat_period, ring.heartbeat_timeout);
         rules.require(
             timeout.is_zero() || period < timeout,
@@ -75,9 +76,40 @@ impl Config {
         );
     }
 
+    fn check_auto_forget(&self, rules: &mut Rules) {
+        let ring = &self.ingester.lifecycler.ring;
+        let is_on = self.ingester.auto_forget_unhealthy_periods > 0;
+        let path = "ingester.auto_forget_unhealthy_periods";
+        rules.require(!is_on || ring.replication_factor >= 3, path, || {
+            format!(
+                "with -distributor.replication-factor={} a write quorum tolerates no missing ingester, so none would ever be forgotten",
+                ring.replication_factor
+            )
+        });
+        rules.require(!is_on || !ring.heartbeat_timeout.is_zero(), path, || {
+            "counts heartbeat timeouts, and -ring.heartbeat-timeout is 0".to_owned()
+        });
+    }
+
+    fn check_distributor_ring(&self, rules: &mut Rules) {
+        let ring = &self.distributor.ring;
+        rules.choice("distributor.ring.kvstore.store", &ring.kvstore.store);
+        let (period, timeout) = (ring.heartbeat_period, ring.heartbeat_timeout);
+        rules.require(
+            timeout.is_zero() || (!period.is_zero() && period < timeout),
+            "distributor.ring.heartbeat_timeout",
+            || {
+                format!(
+                    "{timeout} must be longer than -distributor.ring.heartbeat-period, which is {period} and must not be 0 then"
+                )
+            },
+        );
+    }
+
     fn check_stores(&self, rules: &mut Rules) {
         let store = &self.ingester.lifecycler.ring.kvstore.store;
         rules.choice("ingester.lifecycler.ring.kvstore.store", store);
+        self.check_distributor_ring(rules);
         rules.choice("storage.backend", &self.storage.backend);
         rules.require(
             !self.pyroscopedb.data_path.is_empty(),

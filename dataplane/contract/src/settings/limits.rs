@@ -71,6 +71,12 @@ pub(super) const SETTINGS: &[Setting] = &[
         "Longest text in a profile in bytes, longer ones lose their beginning.",
     ),
     sets(
+        "distributor.ingestion-tenant-shard-size",
+        "limits.ingestion_tenant_shard_size",
+        Kind::COUNT,
+        "Number of ingesters that a tenant writes to (shuffle sharding); 0 is all.",
+    ),
+    sets(
         "ingester.max-local-series-per-tenant",
         "limits.max_local_series_per_tenant",
         Kind::SIZE,

@@ -78,12 +78,6 @@ pub(super) const SETTINGS: &[Setting] = &[
         "false",
     ),
     refused(
-        "ingester.lifecycler.interface",
-        "ingester.lifecycler.interface_names",
-        Kind::List,
-        "",
-    ),
-    refused(
         "distributor.ingestion-relabeling-rules",
         "limits.ingestion_relabeling_rules",
         Kind::Text,

@@ -1,4 +1,4 @@
-//! Settings of the ingester ring and of an ingester's entry in it.
+//! Settings of the rings of ingesters and of distributors, and of an instance's entry in them.
 
 use super::{Kind, Setting, sets};
 
@@ -120,5 +120,80 @@ pub(super) const SETTINGS: &[Setting] = &[
         "ingester.lifecycler.id",
         Kind::Text,
         "Name of the ingester in the ring; empty is the host name.",
+    ),
+    sets(
+        "ingester.lifecycler.interface",
+        "ingester.lifecycler.interface_names",
+        Kind::List,
+        "Interfaces whose first address the ingester has in the ring; empty is the one that gossip advertises.",
+    ),
+    sets(
+        "ingester.enable-inet6",
+        "ingester.lifecycler.enable_inet6",
+        Kind::Bool,
+        "Takes an IPv6 address of -ingester.lifecycler.interface before an IPv4 one.",
+    ),
+    sets(
+        "ingester.auto-forget-unhealthy-periods",
+        "ingester.auto_forget_unhealthy_periods",
+        Kind::COUNT,
+        "Heartbeat timeouts after which a dead ingester is taken out of the ring, unless more are unhealthy than a write quorum tolerates; 0 is never, as its disk may come back. Not a flag of Grafana Pyroscope.",
+    ),
+    sets(
+        "distributor.ring.store",
+        "distributor.ring.kvstore.store",
+        Kind::Choice {
+            known: &["memberlist"],
+            elsewhere: &["consul", "etcd", "inmemory", "multi"],
+        },
+        "Store that keeps the ring of distributors.",
+    ),
+    sets(
+        "distributor.ring.prefix",
+        "distributor.ring.kvstore.prefix",
+        Kind::Text,
+        "What the key of the ring of distributors in the store starts with.",
+    ),
+    sets(
+        "distributor.ring.heartbeat-period",
+        "distributor.ring.heartbeat_period",
+        Kind::Duration,
+        "Time between two heartbeats of a distributor; 0 is never.",
+    ),
+    sets(
+        "distributor.ring.heartbeat-timeout",
+        "distributor.ring.heartbeat_timeout",
+        Kind::Duration,
+        "Age of a heartbeat from which a distributor counts as unhealthy; after ten times as long it is forgotten. 0 is never.",
+    ),
+    sets(
+        "distributor.ring.instance-id",
+        "distributor.ring.instance_id",
+        Kind::Text,
+        "Name of the distributor in its ring; empty is the host name.",
+    ),
+    sets(
+        "distributor.ring.instance-interface-names",
+        "distributor.ring.instance_interface_names",
+        Kind::List,
+        "Interfaces whose first address the distributor has in its ring; empty is the one that gossip advertises.",
+    ),
+    sets(
+        "distributor.ring.instance-port",
+        "distributor.ring.instance_port",
+        Kind::PORT,
+        "Port of the distributor in its ring; 0 is the port it listens on.",
+    ),
+    sets(
+        "distributor.ring.instance-addr",
+        "distributor.ring.instance_addr",
+        Kind::Text,
+        "Address of the distributor in its ring; empty is the one that gossip advertises.",
+    ),
+    sets(
+        "distributor.ring.instance-enable-ipv6",
+        "distributor.ring.instance_enable_ipv6",
+        Kind::Bool,
+        "Takes an IPv6 address of -distributor.ring.instance-interface-names before an IPv4 one.",
     ),
 ];

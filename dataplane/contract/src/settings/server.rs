@@ -58,4 +58,10 @@ pub(super) const SETTINGS: &[Setting] = &[
         },
         "Least severity that is logged: debug, info, warn or error.",
     ),
+    sets(
+        "server.phlare-metric-names",
+        "server.phlare_metric_names",
+        Kind::Bool,
+        "Emits the metrics of rings and gossip as phlare_… as well, for dashboards of Pyroscope's predecessor. Not a flag of Grafana Pyroscope.",
+    ),
 ];

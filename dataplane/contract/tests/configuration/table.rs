@@ -8,7 +8,12 @@ use pyroscope_contract::settings::{Effect, Setting, all, by_flag, by_path};
 use serde_json::Value;
 
 /// Flags that Grafana Pyroscope does not have.
-const OWN: [&str; 2] = ["config.verify", "ingester.max-head-bytes"];
+const OWN: [&str; 4] = [
+    "config.verify",
+    "ingester.auto-forget-unhealthy-periods",
+    "ingester.max-head-bytes",
+    "server.phlare-metric-names",
+];
 
 struct Original {
     flag: &'static str,
