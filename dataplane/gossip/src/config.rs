@@ -4,11 +4,15 @@ use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
-use crate::GossipError;
+use bytes::Bytes;
+
+use crate::{GossipError, TlsConfig};
 
 /// How a node gossips. The defaults are those of dskit's `-memberlist.*` flags.
 #[derive(Clone, Debug)]
 pub struct Config {
+    /// Which implementation's peers to speak with.
+    pub dialect: Dialect,
     /// Base of the node's name; empty takes the hostname.
     pub node_name: String,
     /// Appends `-` and 8 hex digits to the name, so that a restarted process
@@ -46,6 +50,19 @@ pub struct Config {
     pub cluster_label_verification_disabled: bool,
     /// Compression of outgoing messages; all kinds are accepted.
     pub compression: Compression,
+    /// TLS between nodes; `None` gossips in the clear.
+    pub tls: Option<TlsConfig>,
+    /// Keys of AES-GCM in base64, of 16, 24 or 32 bytes each: messages are
+    /// encrypted with the first and decrypted with any. dskit has no such
+    /// setting; empty does not encrypt.
+    pub keyring: Vec<String>,
+    /// Data gossiped with the record of this node, at most 512 bytes. Not with
+    /// zone-aware routing, which needs the place.
+    pub meta: Bytes,
+    /// Keeps most gossip within a zone.
+    pub zone_aware_routing: Option<ZoneAwareRouting>,
+    /// Logs every packet, at debug level.
+    pub transport_debug: bool,
     /// Time to dial, to read and to write a stream, each.
     pub stream_timeout: Duration,
     /// Time to dial for a packet.
@@ -79,6 +96,17 @@ pub struct Config {
     pub probe_timeout: Duration,
     /// Packets that may wait for processing; more are dropped.
     pub received_messages_queue_size: usize,
+    /// Updates of one key that may wait to be merged; more are dropped.
+    pub processed_messages_queue_size: usize,
+    /// Period in which watchers learn of changes; zero tells them at once.
+    pub notify_interval: Duration,
+    /// Bytes kept of the last messages sent, and as many of those received,
+    /// for people to look at.
+    pub message_history_buffer_bytes: usize,
+    /// Changes that may wait for a watcher of a prefix; more are dropped.
+    pub watch_prefix_buffer_size: usize,
+    /// Measures how long changes take to arrive.
+    pub propagation_delay_tracker: PropagationDelayTracker,
     /// How long instances that left stay as tombstones.
     pub left_ingesters_timeout: Duration,
     /// How long deleted keys stay in memory.
@@ -93,6 +121,7 @@ pub struct Config {
 impl Default for Config {
     fn default() -> Self {
         Self {
+            dialect: Dialect::Dskit,
             node_name: String::new(),
             randomize_node_name: true,
             advertise_addr: String::new(),
@@ -110,6 +139,11 @@ impl Default for Config {
             cluster_label: String::new(),
             cluster_label_verification_disabled: false,
             compression: Compression::Lzw,
+            tls: None,
+            keyring: Vec::new(),
+            meta: Bytes::new(),
+            zone_aware_routing: None,
+            transport_debug: false,
             stream_timeout: Duration::from_secs(2),
             packet_dial_timeout: Duration::from_secs(2),
             packet_write_timeout: Duration::from_secs(5),
@@ -126,6 +160,11 @@ impl Default for Config {
             probe_interval: Duration::from_secs(5),
             probe_timeout: Duration::from_secs(2),
             received_messages_queue_size: 1024,
+            processed_messages_queue_size: 1024,
+            notify_interval: Duration::ZERO,
+            message_history_buffer_bytes: 0,
+            watch_prefix_buffer_size: 128,
+            propagation_delay_tracker: PropagationDelayTracker::default(),
             left_ingesters_timeout: Duration::from_secs(5 * 60),
             obsolete_entries_timeout: Duration::from_secs(30),
             leave_timeout: Duration::from_secs(20),
@@ -166,7 +205,17 @@ impl Config {
                 "must be greater than zero",
             ));
         }
-        Ok(())
+        if let Some(routing) = &self.zone_aware_routing {
+            routing.validate(&self.meta)?;
+        }
+        match &self.tls {
+            Some(_) if self.dialect == Dialect::Classic => Err(GossipError::invalid(
+                "tls-enabled",
+                "is for the dskit dialect; encrypt classic gossip by keys",
+            )),
+            Some(tls) => tls.validate(),
+            None => Ok(()),
+        }
     }
 
     /// Returns the seeds of the periodic rejoin.
@@ -175,6 +224,95 @@ impl Config {
             &self.join
         } else {
             &self.rejoin_seeds
+        }
+    }
+}
+
+/// Whose transport and defaults a node has.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Dialect {
+    /// Those of Grafana's dskit: packets and streams over TCP.
+    #[default]
+    Dskit,
+    /// Those of HashiCorp's memberlist: packets over UDP, streams over TCP.
+    Classic,
+}
+
+/// Keeps most gossip within a zone: members speak with their zone, and bridges
+/// with those of other zones. Without a living bridge in every zone, all speak
+/// with all.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ZoneAwareRouting {
+    /// The zone of this node, of 1 to 16 bytes.
+    pub zone: String,
+    /// Whether this node speaks with other zones.
+    pub role: ZoneRole,
+}
+
+impl ZoneAwareRouting {
+    fn validate(&self, meta: &Bytes) -> Result<(), GossipError> {
+        if !(1..=16).contains(&self.zone.len()) {
+            return Err(GossipError::invalid(
+                "zone-aware-routing.instance-availability-zone",
+                "must have 1 to 16 bytes",
+            ));
+        }
+        if !meta.is_empty() {
+            return Err(GossipError::invalid(
+                "zone-aware-routing.enabled",
+                "takes the place of other metadata",
+            ));
+        }
+        Ok(())
+    }
+}
+
+/// Whether a node speaks with other zones.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ZoneRole {
+    /// Only with its own.
+    #[default]
+    Member,
+    /// With bridges of others too.
+    Bridge,
+}
+
+impl FromStr for ZoneRole {
+    type Err = GossipError;
+
+    fn from_str(text: &str) -> Result<Self, GossipError> {
+        match text {
+            "member" => Ok(Self::Member),
+            "bridge" => Ok(Self::Bridge),
+            _ => Err(GossipError::invalid(
+                "zone-aware-routing.role",
+                "must be member or bridge",
+            )),
+        }
+    }
+}
+
+/// Measures how long changes take to arrive: nodes publish beacons now and
+/// then, and compare their age when they see those of others.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PropagationDelayTracker {
+    /// Publishes beacons and measures.
+    pub enabled: bool,
+    /// Period of this node's beacons.
+    pub beacon_interval: Duration,
+    /// Age at which beacons are forgotten.
+    pub beacon_lifetime: Duration,
+    /// Delay that is worth a line in the log; zero logs none.
+    pub log_beacons_latency_longer_than: Duration,
+}
+
+impl Default for PropagationDelayTracker {
+    fn default() -> Self {
+        Self {
+            enabled: false,
+            beacon_interval: Duration::from_secs(60),
+            beacon_lifetime: Duration::from_secs(10 * 60),
+            log_beacons_latency_longer_than: Duration::ZERO,
         }
     }
 }

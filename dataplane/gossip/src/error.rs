@@ -4,6 +4,8 @@ use std::io;
 
 use thiserror::Error;
 
+use crate::TlsError;
+
 /// Why a node did not start or join. Nothing is left running after an error
 /// of [`Gossip::start`](crate::Gossip::start).
 #[derive(Debug, Error)]
@@ -25,6 +27,9 @@ pub enum GossipError {
     /// The listener cannot be used.
     #[error("cannot use the gossip listener: {0}")]
     Listener(io::Error),
+    /// TLS is on and its files cannot be used.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
     /// Too few seeds answered. Trying again later can help.
     #[error("joined {joined} seed nodes of at least {required}")]
     Join {

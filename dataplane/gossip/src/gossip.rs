@@ -8,7 +8,6 @@ use memberlist::{Address, Machine};
 use prometheus_client::registry::Registry;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
-use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
@@ -19,7 +18,9 @@ use crate::join::{self, Joiner, Outcome};
 use crate::kv::{Kv, Shared};
 use crate::member::{Clock, Member};
 use crate::metrics::{ClientMetrics, TransportMetrics};
-use crate::transport::Transport;
+use crate::refusals::Refusals;
+use crate::tls::{Follower, Tls, TlsMetrics};
+use crate::transport::{self, Listeners, Transport};
 use crate::{Compression, Config, GossipError, advertise};
 
 /// A node of the gossip cluster and all of its tasks.
@@ -64,12 +65,16 @@ impl Gossip {
     /// See [`GossipError`].
     pub async fn start(
         config: Config,
-        listener: TcpListener,
+        listeners: impl Into<Listeners>,
         registry: &mut Registry,
         seed: u64,
     ) -> Result<Self, GossipError> {
         config.validate()?;
-        let (gossip, mut joiner) = Self::spawn(&config, listener, registry, seed)?;
+        let tls = match config.tls.clone() {
+            None => None,
+            Some(settings) => Some(Tls::load(settings, TlsMetrics::register(registry)).await?),
+        };
+        let (gossip, mut joiner) = Self::spawn(&config, listeners.into(), tls, registry, seed)?;
         joiner.fast_join().await?;
         let join = gossip.tasks.join.clone();
         gossip.tasks.others.spawn(async move {
@@ -81,12 +86,13 @@ impl Gossip {
     /// Starts the tasks, after everything that can fail.
     fn spawn(
         config: &Config,
-        listener: TcpListener,
+        listeners: Listeners,
+        tls: Option<(Arc<Tls>, Follower)>,
         registry: &mut Registry,
         seed: u64,
     ) -> Result<(Self, Joiner), GossipError> {
         let mut random = StdRng::seed_from_u64(seed);
-        let bound = listener.local_addr().map_err(GossipError::Listener)?;
+        let bound = listeners.local_addr().map_err(GossipError::Listener)?;
         let address = advertise::address(config, bound, &advertise::host_addresses())?;
         let name = advertise::node_name(config, &mut random)?;
         let join_settings = join::Settings::parse(config)?;
@@ -95,14 +101,21 @@ impl Gossip {
         tracing::info!(node = name, addr = %address, label = config.cluster_label, "gossip starts");
 
         let tasks = Tasks::new(config);
-        let transport = Transport::open(
+        let tls = tls.map(|(tls, follower)| {
+            tasks.spawn(follower.run());
+            tls
+        });
+        let refusals = Refusals::register(registry);
+        let parts = transport::Parts {
             config,
-            listener,
-            address.socket_addr(),
-            TransportMetrics::register(registry),
-            tasks.abort.clone(),
-            &tasks.others,
-        );
+            tls,
+            advertised: address.socket_addr(),
+            metrics: TransportMetrics::register(registry),
+            refusals: refusals.clone(),
+            abort: tasks.abort.clone(),
+            tracker: &tasks.others,
+        };
+        let transport = Transport::open(listeners, parts);
         let metrics = ClientMetrics::register(registry);
         let shared = Arc::new(Shared::new(config.into(), metrics.clone()));
         let (command_sender, commands) = mpsc::channel(COMMAND_QUEUE);
@@ -110,7 +123,8 @@ impl Gossip {
             command_sender,
             transport.dialer,
             config.stream_timeout,
-            transport.memory,
+            transport.admission,
+            refusals.clone(),
         );
         let (member_sender, members) = watch::channel(Arc::default());
         let (outcome_sender, outcome) = watch::channel(Outcome::Trying);
@@ -131,6 +145,7 @@ impl Gossip {
             push_puller,
             members: member_sender,
             metrics,
+            refusals,
             tracker: tasks.others.clone(),
             shutdown: tasks.shutdown(config),
         };
@@ -255,6 +270,14 @@ impl Tasks {
                 + config.packet_dial_timeout
                 + config.packet_write_timeout,
         }
+    }
+
+    /// Runs `work` until the end.
+    fn spawn(&self, work: impl Future<Output = ()> + Send + 'static) {
+        let abort = self.abort.clone();
+        self.others.spawn(async move {
+            abort.run_until_cancelled(work).await;
+        });
     }
 
     fn shutdown(&self, config: &Config) -> Shutdown {

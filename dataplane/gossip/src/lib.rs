@@ -20,10 +20,16 @@ mod gossip;
 mod join;
 mod member;
 mod metrics;
+mod refusals;
+mod tls;
 mod transport;
 
-pub use config::{Compression, Config};
+pub use config::{
+    Compression, Config, Dialect, PropagationDelayTracker, ZoneAwareRouting, ZoneRole,
+};
 pub use error::GossipError;
 pub use gossip::Gossip;
 pub use kv::{CasError, EntryStatus, Kv};
 pub use member::{Member, MemberState};
+pub use tls::{CipherSuites, TlsConfig, TlsError, TlsVersion};
+pub use transport::Listeners;

@@ -119,9 +119,9 @@ async fn half_open_connections_do_not_keep_others_out() {
 /// Opens a connection, sends the beginning of something, and returns after how
 /// long the node closes it, while one more byte follows every `pause`.
 async fn closed_after(node: &Gossip, beginning: &[u8], pause: Duration) -> Duration {
+    let opened = Instant::now();
     let mut connection = TcpStream::connect(node.advertised()).await.unwrap();
     connection.write_all(beginning).await.unwrap();
-    let opened = Instant::now();
     let (mut reader, mut writer) = connection.split();
     let mut answer = Vec::new();
     let closed = reader.read_to_end(&mut answer);

@@ -16,7 +16,7 @@ mod push_pull;
 use std::sync::Arc;
 use std::time::Duration;
 
-use memberlist::{Event, Machine, Origin, Output, PushPull, StreamMessage, frame};
+use memberlist::{Event, Machine, Origin, Output, PushPull, StreamMessage};
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 use tokio_util::sync::CancellationToken;
@@ -25,6 +25,7 @@ use tokio_util::task::TaskTracker;
 use crate::kv::Shared;
 use crate::member::{Clock, Member};
 use crate::metrics::ClientMetrics;
+use crate::refusals::{Refusal, Refusals};
 use crate::transport::{Incoming, IncomingStream, OutgoingPackets, Packet};
 
 use leave::Phase;
@@ -50,6 +51,7 @@ pub(crate) struct Driver {
     pub(crate) push_puller: PushPuller,
     pub(crate) members: watch::Sender<Arc<Vec<Member>>>,
     pub(crate) metrics: ClientMetrics,
+    pub(crate) refusals: Refusals,
     pub(crate) tracker: TaskTracker,
     pub(crate) shutdown: Shutdown,
 }
@@ -91,6 +93,9 @@ impl Driver {
             tokio::select! {
                 Some(packet) = self.incoming.packets.recv() => self.handle_packets(packet),
                 Some(stream) = self.incoming.streams.recv() => self.handle_stream(stream),
+                Some(peer) = self.outgoing.unreachable.recv() => {
+                    tracing::debug!(%peer, "nobody listens at the address of a peer");
+                }
                 Some(command) = self.commands.recv() => self.handle_command(command),
                 () = shared.changed.notified() => {}
                 () = sleep_until(wakeup) => self.machine.handle_timeout(self.clock.now()),
@@ -112,10 +117,12 @@ impl Driver {
 
     fn handle_packet(&mut self, packet: &Packet) {
         let now = self.clock.now();
-        let result = frame::decode(&packet.bytes)
-            .and_then(|frame| self.machine.handle_packet(now, frame.from, frame.payload));
-        if let Err(error) = result {
+        let handled = self
+            .machine
+            .handle_packet(now, &packet.from, packet.payload());
+        if let Err(error) = handled {
             self.metrics.received_invalid_packets.inc();
+            self.refusals.count((&error).into());
             tracing::debug!(%error, "dropped a packet");
         }
     }
@@ -150,6 +157,7 @@ impl Driver {
                 let state = self.shared.full_state();
                 let answer = self.machine.push_pull_response(remote.join, &state);
                 if let Err(error) = self.merge(remote) {
+                    self.refusals.count(Refusal::Members);
                     tracing::warn!(%error, "rejected a push/pull");
                 }
                 Some(answer)

@@ -8,13 +8,14 @@ use std::time::Duration;
 
 use memberlist::{PushPull, PushPullRejected, StreamMessage, StreamReader, WireError};
 use thiserror::Error;
-use tokio::net::TcpStream;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio::time::timeout;
 
-use crate::transport::{
-    Dialer, IncomingStream, Memory, Reservation, read_chunk, timed_out, write_and_finish,
-};
+use crate::refusals::{Refusal, Refusals};
+use crate::transport::{Admission, Admitted, Connection, Dialer, IncomingStream, timed_out};
+
+/// Streams answered at once, as in memberlist.
+const MAX_ANSWERS: usize = 127;
 
 /// What a stream task asks of the driver.
 #[derive(Debug)]
@@ -45,8 +46,12 @@ pub(crate) enum PushPullError {
     Closed,
     #[error("cannot read the stream: {0}")]
     Wire(#[from] WireError),
+    #[error("not complete in time")]
+    Slow,
     #[error("no memory left for incoming messages")]
     NoMemory,
+    #[error("too many streams are being answered")]
+    Busy,
     #[error("peer reports: {0}")]
     Peer(String),
     #[error("peer answered with something else than its state")]
@@ -63,7 +68,9 @@ pub(crate) struct PushPuller {
     commands: mpsc::Sender<Command>,
     dialer: Dialer,
     timeout: Duration,
-    memory: Arc<Memory>,
+    admission: Arc<Admission>,
+    answers: Arc<Semaphore>,
+    refusals: Refusals,
 }
 
 impl PushPuller {
@@ -71,13 +78,16 @@ impl PushPuller {
         commands: mpsc::Sender<Command>,
         dialer: Dialer,
         timeout: Duration,
-        memory: Arc<Memory>,
+        admission: Arc<Admission>,
+        refusals: Refusals,
     ) -> Self {
         Self {
             commands,
             dialer,
             timeout,
-            memory,
+            admission,
+            answers: Arc::new(Semaphore::new(MAX_ANSWERS)),
+            refusals,
         }
     }
 
@@ -86,7 +96,8 @@ impl PushPuller {
         let (request, reader) = self.ask(|reply| Command::Open { join, reply }).await?;
         let mut connection = self.dialer.open(to, &request).await?;
         drop(request);
-        let (message, _memory) = self.read(&mut connection, reader).await?;
+        let expected = self.admission.expect(to.ip());
+        let message = self.read(&mut connection, reader, &expected).await?;
         let remote = match message {
             StreamMessage::PushPull(remote) => remote,
             StreamMessage::Error(error) => return Err(PushPullError::Peer(error)),
@@ -98,24 +109,34 @@ impl PushPuller {
 
     /// Serves a stream that a peer opened.
     pub(crate) async fn serve(self, mut stream: IncomingStream, reader: StreamReader) {
-        if let Err(error) = self.try_serve(&mut stream.connection, reader).await {
-            tracing::debug!(peer = %stream.peer, %error, "closed a stream");
+        let evicted = stream.admitted.eviction();
+        let serving = self.try_serve(&mut stream.connection, reader, &stream.admitted);
+        if let Some(Err(error)) = evicted.run_until_cancelled(serving).await {
+            self.refusals.count((&error).into());
+            tracing::debug!(peer = %stream.peer, %error, "refused a gossip stream");
         }
     }
 
     async fn try_serve(
         &self,
-        connection: &mut TcpStream,
+        connection: &mut Connection,
         reader: StreamReader,
+        admitted: &Admitted,
     ) -> Result<(), PushPullError> {
-        let (message, _memory) = self.read(connection, reader).await?;
+        let message = self.read(connection, reader, admitted).await?;
+        admitted.received();
+        let Ok(_answering) = self.answers.try_acquire() else {
+            return Err(PushPullError::Busy);
+        };
         let answer = self.ask(|reply| Command::Serve { message, reply }).await?;
         let Some(answer) = answer else {
             return Ok(());
         };
-        timeout(self.timeout, write_and_finish(connection, &answer))
-            .await
-            .map_err(|_| timed_out("writing"))??;
+        // That the peer does not wait for its answer harms nobody else.
+        let writing = timeout(self.timeout, connection.write_and_finish(&answer));
+        if let Err(error) = writing.await.map_err(|_| timed_out("writing")).flatten() {
+            tracing::debug!(%error, "a peer did not take its answer");
+        }
         Ok(())
     }
 
@@ -131,34 +152,50 @@ impl PushPuller {
 
     async fn read(
         &self,
-        connection: &mut TcpStream,
+        connection: &mut Connection,
         reader: StreamReader,
-    ) -> Result<(StreamMessage, Reservation), PushPullError> {
-        timeout(self.timeout, self.read_message(connection, reader))
+        admitted: &Admitted,
+    ) -> Result<StreamMessage, PushPullError> {
+        timeout(self.timeout, read_message(connection, reader, admitted))
             .await
-            .map_err(|_| timed_out("reading"))?
+            .map_err(|_| PushPullError::Slow)?
     }
+}
 
-    /// Reads one message, which says itself where it ends.
-    async fn read_message(
-        &self,
-        connection: &mut TcpStream,
-        mut reader: StreamReader,
-    ) -> Result<(StreamMessage, Reservation), PushPullError> {
-        let mut memory = self.memory.reservation();
-        let mut chunk = Vec::new();
-        let mut total = 0;
-        loop {
-            chunk.clear();
-            match read_chunk(connection, &mut chunk).await? {
-                0 => return Err(PushPullError::Closed),
-                count => total += count,
-            }
-            if !memory.grow_to(total) {
-                return Err(PushPullError::NoMemory);
-            }
-            if let Some(message) = reader.feed(&chunk)? {
-                return Ok((message, memory));
+/// Reads one message, which says itself where it ends.
+async fn read_message(
+    connection: &mut Connection,
+    mut reader: StreamReader,
+    admitted: &Admitted,
+) -> Result<StreamMessage, PushPullError> {
+    let mut chunk = Vec::new();
+    let mut total = 0;
+    loop {
+        chunk.clear();
+        match connection.read_chunk(&mut chunk, total).await? {
+            0 => return Err(PushPullError::Closed),
+            count => total += count,
+        }
+        if !admitted.grow_to(total) {
+            return Err(PushPullError::NoMemory);
+        }
+        if let Some(message) = reader.feed(&chunk)? {
+            return Ok(message);
+        }
+    }
+}
+
+impl From<&PushPullError> for Refusal {
+    fn from(error: &PushPullError) -> Self {
+        match error {
+            PushPullError::Slow => Self::Slow,
+            PushPullError::NoMemory => Self::NoMemory,
+            PushPullError::Busy => Self::QueueFull,
+            PushPullError::Wire(error) => error.into(),
+            PushPullError::Rejected(_) => Self::Members,
+            PushPullError::Unexpected | PushPullError::Peer(_) => Self::Malformed,
+            PushPullError::Io(_) | PushPullError::Closed | PushPullError::Stopped => {
+                Self::Truncated
             }
         }
     }

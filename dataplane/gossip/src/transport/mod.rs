@@ -1,42 +1,45 @@
-//! dskit's TCP transport: packets and streams through one listener.
+//! The transports of both dialects.
 //!
-//! The first byte of a connection tells which it is. A packet is a connection
-//! of its own that ends with it, written without waiting for an answer; a
-//! stream is a request and an answer. Everything that a peer can make this
-//! side hold or wait for has a limit.
+//! dskit's serves packets and streams through one TCP listener: the first byte
+//! of a connection tells which it is. A packet is a connection of its own that
+//! ends with it; a stream is a request and an answer. In the classic dialect
+//! packets are datagrams, and every connection is a stream. Everything that a
+//! peer can make this side hold or wait for has a limit.
 
+mod admission;
+mod connection;
 mod incoming;
+mod listeners;
 mod memory;
 mod outgoing;
+mod udp;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::io::{AsyncRead, AsyncReadExt};
-use tokio::net::TcpListener;
+use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+pub(crate) use admission::{Admission, Admitted, Limits};
+pub(crate) use connection::Connection;
 pub(crate) use incoming::{Incoming, IncomingStream, Packet};
-pub(crate) use memory::{Memory, Reservation};
-pub(crate) use outgoing::{Dialer, OutgoingPackets, timed_out, write_and_finish};
+pub use listeners::Listeners;
+use memory::{Memory, Reservation};
+pub(crate) use outgoing::{Dialer, OutgoingPackets, timed_out};
 
-use crate::Config;
 use crate::metrics::TransportMetrics;
+use crate::refusals::Refusals;
+use crate::tls::Tls;
+use crate::{Config, Dialect};
 
-/// Connections served at once; further ones wait in the listener's backlog.
-const MAX_CONNECTIONS: usize = 1024;
-/// Streams served at once, as in memberlist; further ones are closed.
-const MAX_STREAMS: usize = 127;
-/// Bytes held in all incoming messages together.
-const INCOMING_MEMORY: usize = 256 << 20;
-/// Bytes held in all outgoing packets together.
-const OUTGOING_MEMORY: usize = 128 << 20;
-/// Outgoing packets that wait for a writer.
-const MAX_WAITING_PACKETS: usize = 4096;
-/// Step in which incoming bytes are read.
-const CHUNK: usize = 16 << 10;
+/// What peers may make this side hold.
+const LIMITS: Limits = Limits {
+    connections: 512,
+    per_source: 128,
+    bytes: 192 << 20,
+};
 
 /// Timeouts of connections.
 #[derive(Clone, Copy, Debug)]
@@ -68,54 +71,85 @@ pub(crate) struct Transport {
     pub(crate) incoming: Incoming,
     pub(crate) outgoing: OutgoingPackets,
     pub(crate) dialer: Dialer,
-    /// Allowance of all incoming messages.
-    pub(crate) memory: Arc<Memory>,
+    pub(crate) admission: Arc<Admission>,
+}
+
+/// What the transport is made of, besides sockets.
+pub(crate) struct Parts<'a> {
+    pub(crate) config: &'a Config,
+    pub(crate) tls: Option<Arc<Tls>>,
+    pub(crate) advertised: SocketAddr,
+    pub(crate) metrics: TransportMetrics,
+    pub(crate) refusals: Refusals,
+    /// Ends the serving of peers.
+    pub(crate) abort: CancellationToken,
+    pub(crate) tracker: &'a TaskTracker,
 }
 
 impl Transport {
-    /// Serves `listener` until `abort`, and sends packets until the
-    /// [`OutgoingPackets`] are dropped, in tasks of `tracker`.
-    pub(crate) fn open(
-        config: &Config,
-        listener: TcpListener,
-        advertised: SocketAddr,
-        metrics: TransportMetrics,
-        abort: CancellationToken,
-        tracker: &TaskTracker,
-    ) -> Self {
-        let timeouts = Timeouts::from(config);
-        let memory = Arc::new(Memory::new(INCOMING_MEMORY));
+    /// Serves `listeners`, and sends packets until the [`OutgoingPackets`] are
+    /// dropped.
+    pub(crate) fn open(listeners: Listeners, parts: Parts<'_>) -> Self {
+        let admission = Admission::new(LIMITS, parts.refusals.clone());
+        let (packet_sender, packets) = mpsc::channel(parts.config.received_messages_queue_size);
+        let (stream_sender, streams) = mpsc::channel(incoming::STREAM_QUEUE);
+        let acceptor = Arc::new(incoming::Acceptor {
+            dialect: parts.config.dialect,
+            tls: parts.tls.clone(),
+            packets: packet_sender,
+            streams: stream_sender,
+            admission: Arc::clone(&admission),
+            timeouts: parts.config.into(),
+            metrics: parts.metrics.clone(),
+            refusals: parts.refusals.clone(),
+            tracker: parts.tracker.clone(),
+            abort: parts.abort.clone(),
+        });
+        let datagrams: Vec<_> = listeners.datagrams.into_iter().map(Arc::new).collect();
+        for listener in listeners.streams {
+            parts.serve(Arc::clone(&acceptor).accept(listener));
+        }
+        for socket in &datagrams {
+            parts.serve(udp::receive(Arc::clone(&acceptor), Arc::clone(socket)));
+        }
         Self {
-            incoming: incoming::listen(
-                listener,
-                config.received_messages_queue_size,
-                timeouts,
-                memory.clone(),
-                metrics.clone(),
-                abort,
-                tracker,
-            ),
-            outgoing: OutgoingPackets::start(
-                advertised.to_string(),
-                timeouts,
-                config.max_concurrent_writes,
-                metrics.clone(),
-                tracker,
-            ),
-            dialer: Dialer::new(timeouts, metrics),
-            memory,
+            incoming: Incoming { packets, streams },
+            outgoing: parts.outgoing(datagrams),
+            dialer: Dialer {
+                dialect: parts.config.dialect,
+                timeout: parts.config.stream_timeout,
+                metrics: parts.metrics,
+                tls: parts.tls,
+            },
+            admission,
         }
     }
 }
 
-/// Reads once into `buffer`, behind what is there; 0 at the end.
-pub(crate) async fn read_chunk(
-    stream: &mut (impl AsyncRead + Unpin),
-    buffer: &mut Vec<u8>,
-) -> std::io::Result<usize> {
-    let start = buffer.len();
-    buffer.resize(start + CHUNK, 0);
-    let result = stream.read(&mut buffer[start..]).await;
-    buffer.truncate(start + *result.as_ref().unwrap_or(&0));
-    result
+impl Parts<'_> {
+    fn serve(&self, serving: impl Future<Output = ()> + Send + 'static) {
+        let abort = self.abort.clone();
+        self.tracker.spawn(async move {
+            abort.run_until_cancelled(serving).await;
+        });
+    }
+
+    fn outgoing(&self, datagrams: Vec<Arc<tokio::net::UdpSocket>>) -> OutgoingPackets {
+        let debug = self.config.transport_debug;
+        match self.config.dialect {
+            Dialect::Classic => {
+                OutgoingPackets::by_datagrams(datagrams, self.metrics.clone(), debug)
+            }
+            Dialect::Dskit => {
+                let writer = outgoing::Writer {
+                    advertised: self.advertised.to_string().into(),
+                    tls: self.tls.clone(),
+                    timeouts: self.config.into(),
+                    metrics: self.metrics.clone(),
+                };
+                let writes = self.config.max_concurrent_writes;
+                OutgoingPackets::by_connections(writer, writes, debug, self.tracker)
+            }
+        }
+    }
 }

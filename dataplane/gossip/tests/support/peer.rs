@@ -1,5 +1,7 @@
 //! A Go peer: the program in `e2e/peers`, with dskit's own gossip and ring.
 
+#![allow(dead_code)] // Each test program uses its part.
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
