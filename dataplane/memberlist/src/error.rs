@@ -35,9 +35,19 @@ pub enum WireError {
         /// Where it stands.
         place: &'static str,
     },
-    /// The input is encrypted; this node has no key.
-    #[error("encrypted input, and gossip encryption is not supported: disable it on the peer")]
+    /// The input is encrypted; this node has no key at all.
+    #[error(
+        "encrypted input, but this node has no key: install the peer's key or stop encrypting there"
+    )]
     Encrypted,
+    /// The input is not encrypted, though all of the cluster's is.
+    #[error("input is not encrypted, but gossip encryption is on: install a key on the peer")]
+    NotEncrypted,
+    /// The input is encrypted with none of the keys, or was changed on its way.
+    #[error(
+        "no installed key decrypts the input: compare keys and cluster label with those of the peer"
+    )]
+    UnknownKey,
     /// The input belongs to another cluster.
     #[error("cluster label is {found:?}, expected {expected:?}")]
     LabelMismatch {
@@ -84,6 +94,60 @@ pub enum WireError {
         /// How many fit.
         limit: usize,
     },
+    /// The user of the library does not want the node.
+    #[error("node {node:?} is not admitted: {reason}")]
+    NotAdmitted {
+        /// The node's name.
+        node: String,
+        /// Why.
+        reason: String,
+    },
+}
+
+impl WireError {
+    /// Returns a name for this kind of error, to count it by.
+    pub const fn kind(&self) -> &'static str {
+        match self {
+            Self::Truncated { .. } => "truncated",
+            Self::TooLarge { .. } => "too_large",
+            Self::Malformed { .. } => "malformed",
+            Self::UnexpectedType { .. } => "unexpected_type",
+            Self::Encrypted => "encrypted",
+            Self::NotEncrypted => "not_encrypted",
+            Self::UnknownKey => "unknown_key",
+            Self::LabelMismatch { .. } => "label",
+            Self::Checksum { .. } => "checksum",
+            Self::TooDeep { .. } => "too_deep",
+            Self::UnknownCompression { .. } => "unknown_compression",
+            Self::WrongNode { .. } => "wrong_node",
+            Self::NoReturnAddress { .. } => "no_return_address",
+            Self::Full { .. } => "full",
+            Self::NotAdmitted { .. } => "not_admitted",
+        }
+    }
+}
+
+/// A key, or a change of the keys, that is not possible; nothing was changed.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum KeyError {
+    /// The key is not one of AES.
+    #[error("key has {found} bytes, must have 16, 24 or 32")]
+    Length {
+        /// How long it is.
+        found: usize,
+    },
+    /// There are too many keys: remove one that is not used any more.
+    #[error("key ring is full with {limit} keys: remove one first")]
+    Full {
+        /// How many fit.
+        limit: usize,
+    },
+    /// The key must be installed before it can be used.
+    #[error("key is not installed: install it on all nodes before using it")]
+    NotInstalled,
+    /// The key is in use.
+    #[error("primary key cannot be removed: use another one first")]
+    Primary,
 }
 
 /// A configuration that cannot work.
@@ -96,20 +160,39 @@ pub struct ConfigError {
     pub reason: &'static str,
 }
 
-/// A push/pull whose nodes cannot speak to each other; nothing of it was merged, its user state must not be either.
+/// A push/pull of which nothing was merged; its user state must not be either.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "node {name:?} speaks {what} version {current}, but all nodes must speak one from {min} to {max}"
-)]
-pub struct PushPullRejected {
-    /// The first node that does not fit.
-    pub name: String,
-    /// Which version does not fit: `protocol` or `delegate`.
-    pub what: &'static str,
-    /// The version that the node speaks.
-    pub current: u8,
-    /// The lowest version that all nodes understand.
-    pub min: u8,
-    /// The highest version that all nodes understand.
-    pub max: u8,
+pub enum PushPullRejected {
+    /// Some nodes could not speak to each other.
+    #[error(
+        "node {name:?} speaks {what} version {current}, but all nodes must speak one from {min} to {max}"
+    )]
+    Versions {
+        /// The first node that does not fit.
+        name: String,
+        /// Which version does not fit: `protocol` or `delegate`.
+        what: &'static str,
+        /// The version that the node speaks.
+        current: u8,
+        /// The lowest version that all nodes understand.
+        min: u8,
+        /// The highest version that all nodes understand.
+        max: u8,
+    },
+    /// The user of the library does not want the clusters to become one.
+    #[error("joining this cluster was refused: {reason}")]
+    Vetoed {
+        /// Why.
+        reason: String,
+    },
+}
+
+impl PushPullRejected {
+    /// Returns a name for this kind of rejection, to count it by.
+    pub const fn kind(&self) -> &'static str {
+        match self {
+            Self::Versions { .. } => "versions",
+            Self::Vetoed { .. } => "vetoed",
+        }
+    }
 }

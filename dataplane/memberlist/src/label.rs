@@ -1,23 +1,31 @@
 //! The label header: `F4 | length u8 | label`, before everything else.
 
+use crate::config::Dialect;
 use crate::error::WireError;
 use crate::message::kind;
 
-/// The label of this cluster and whether others are refused.
+/// The label of this cluster and which others are accepted.
 #[derive(Debug, Clone)]
 pub(crate) struct LabelPolicy {
     pub(crate) label: String,
     pub(crate) verify: bool,
+    pub(crate) dialect: Dialect,
 }
 
 impl LabelPolicy {
     /// Removes the header from `bytes` and checks the label in it.
     pub(crate) fn strip<'a>(&self, bytes: &'a [u8]) -> Result<&'a [u8], WireError> {
         let (label, rest) = split(bytes)?;
-        if self.verify && label != self.label.as_bytes() {
+        let expected = match (self.verify, self.dialect) {
+            (true, _) => self.label.as_str(),
+            (false, Dialect::Dskit) => return Ok(rest),
+            // There, unverified means that somebody else took the label off: one that is left is a second one.
+            (false, Dialect::Classic) => "",
+        };
+        if label != expected.as_bytes() {
             return Err(WireError::LabelMismatch {
                 found: String::from_utf8_lossy(label).into_owned(),
-                expected: self.label.clone(),
+                expected: expected.to_owned(),
             });
         }
         Ok(rest)

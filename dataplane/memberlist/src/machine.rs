@@ -1,10 +1,13 @@
 //! The state machine.
 
+mod envelope;
 mod exchange;
 mod gossip;
 mod membership;
 mod probe;
+mod routing;
 mod schedule;
+mod streams;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::net::SocketAddr;
@@ -13,17 +16,20 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use crate::broadcast::BroadcastQueue;
-use crate::config::{Config, MAX_META};
+use crate::config::{Config, MAX_ACK_PAYLOAD, MAX_META};
 use crate::error::{ConfigError, WireError};
 use crate::label::LabelPolicy;
 use crate::message::{Accusation, Message};
 use crate::node::{Node, NodeState, Versions};
+use crate::nonces::Nonces;
 use crate::output::{Event, Output};
 use crate::packet;
+use crate::policy::Policy;
 use crate::rng::Rng;
 use crate::suspicion::Suspicion;
 use crate::time::Timestamp;
 
+pub use exchange::Merged;
 use probe::{Probe, Relay};
 use schedule::{Schedule, tick};
 
@@ -55,7 +61,12 @@ pub struct Machine {
     forwarded_broadcasts: BroadcastQueue,
     outputs: VecDeque<Output>,
     rng: Rng,
+    /// There if there is a key ring.
+    nonces: Option<Nonces>,
     schedule: Schedule,
+    policy: Option<Box<dyn Policy>>,
+    /// Sent with each answer to a ping.
+    ack_payload: Vec<u8>,
     leaving: bool,
 }
 
@@ -63,14 +74,48 @@ impl Machine {
     /// Creates a machine that knows only itself.
     ///
     /// # Errors
-    /// If the configuration cannot work.
+    /// If the configuration cannot work, or has a key ring: that takes an [encrypted](Self::encrypted) machine.
     pub fn new(config: Config, seed: u64, now: Timestamp) -> Result<Self, ConfigError> {
+        if config.keyring.is_some() {
+            return Err(ConfigError {
+                field: "keyring",
+                reason: "encryption needs nonces: use Machine::encrypted",
+            });
+        }
+        Self::create(config, seed, None, now)
+    }
+
+    /// Creates a machine that encrypts with the [key ring](Config::keyring) of its configuration while that has keys,
+    /// and knows only itself.
+    ///
+    /// # Errors
+    /// If the configuration cannot work.
+    pub fn encrypted(
+        mut config: Config,
+        seed: u64,
+        nonces: Nonces,
+        now: Timestamp,
+    ) -> Result<Self, ConfigError> {
+        config.keyring.get_or_insert_default();
+        Self::create(config, seed, Some(nonces), now)
+    }
+
+    fn create(
+        config: Config,
+        seed: u64,
+        nonces: Option<Nonces>,
+        now: Timestamp,
+    ) -> Result<Self, ConfigError> {
         config.validate()?;
         let name: Arc<str> = config.name.as_str().into();
+        let meta = match &config.zone {
+            Some(zone) => zone.to_meta(),
+            None => config.meta.clone(),
+        };
         let local = Node {
             name: Arc::clone(&name),
             address: config.advertise,
-            meta: Bytes::from(config.meta.clone()),
+            meta: Bytes::from(meta),
             incarnation: 1,
             state: NodeState::Alive,
             state_change: now,
@@ -82,6 +127,7 @@ impl Machine {
             label: LabelPolicy {
                 label: config.label.clone(),
                 verify: config.verify_label,
+                dialect: config.dialect,
             },
             nodes: BTreeMap::from([(Arc::clone(&name), local)]),
             probe_order: vec![Arc::clone(&name)],
@@ -98,6 +144,9 @@ impl Machine {
             outputs: VecDeque::new(),
             schedule: Schedule::new(&config, &mut rng, now),
             rng,
+            nonces,
+            policy: None,
+            ack_payload: Vec::new(),
             leaving: false,
             name,
             config,
@@ -116,7 +165,7 @@ impl Machine {
         from: &str,
         payload: &[u8],
     ) -> Result<(), WireError> {
-        let (messages, mut error) = packet::decode(self.label.strip(payload)?);
+        let (messages, mut error) = packet::decode(&self.unwrap_packet(payload)?);
         for message in messages {
             if let Err(refused) = self.handle_message(now, from, message) {
                 error.get_or_insert(refused);
@@ -135,11 +184,11 @@ impl Machine {
             Message::Ping(ping) => self.handle_ping(from, &ping),
             Message::IndirectPing(ping) => self.handle_indirect_ping(now, from, &ping),
             Message::Ack(ack) => {
-                self.handle_ack(now, ack.seq_no);
+                self.handle_ack(now, ack);
                 Ok(())
             }
             Message::Nack(seq_no) => {
-                self.handle_nack(seq_no);
+                self.handle_nack(now, seq_no);
                 Ok(())
             }
             Message::Alive(alive) => self.handle_alive(now, &alive),
@@ -201,8 +250,14 @@ impl Machine {
     /// Replaces this node's metadata and announces it.
     ///
     /// # Errors
-    /// If it is longer than [`MAX_META`] bytes; nothing changes then.
+    /// If it is longer than [`MAX_META`] bytes, or zone-aware routing needs it; nothing changes then.
     pub fn update_meta(&mut self, meta: Vec<u8>) -> Result<(), ConfigError> {
+        if self.config.zone.is_some() {
+            return Err(ConfigError {
+                field: "meta",
+                reason: "is taken by zone-aware routing",
+            });
+        }
         if meta.len() > MAX_META {
             return Err(ConfigError {
                 field: "meta",
@@ -215,6 +270,26 @@ impl Machine {
         self.announce_self();
         self.schedule.hurry();
         Ok(())
+    }
+
+    /// Sends `payload` with each ack from now on; the node that asked gets it as [`Event::PingCompleted`].
+    ///
+    /// # Errors
+    /// If it is longer than [`MAX_ACK_PAYLOAD`] bytes; nothing changes then.
+    pub fn set_ack_payload(&mut self, payload: &[u8]) -> Result<(), ConfigError> {
+        if payload.len() > MAX_ACK_PAYLOAD {
+            return Err(ConfigError {
+                field: "ack payload",
+                reason: "must have at most 512 bytes",
+            });
+        }
+        self.ack_payload = payload.to_vec();
+        Ok(())
+    }
+
+    /// Lets `policy` decide from now on whom this node accepts.
+    pub fn set_policy(&mut self, policy: Box<dyn Policy>) {
+        self.policy = Some(policy);
     }
 
     /// Announces that this node leaves; keep driving it until [`Self::has_left`], then stop.
@@ -281,7 +356,7 @@ impl Machine {
     }
 
     fn emit_packet(&mut self, to: SocketAddr, with_crc: bool, body: Vec<u8>) {
-        let payload = packet::encode(&self.config.label, self.config.compression, with_crc, body);
+        let payload = self.wrap_packet(with_crc, body);
         self.outputs.push_back(Output::Packet { to, payload });
     }
 }

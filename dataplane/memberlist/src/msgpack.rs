@@ -18,11 +18,10 @@ impl Writer {
         }
     }
 
-    /// Starts a map of `fields` fields, at most 15, without a type byte.
-    pub(crate) fn bare(fields: u8) -> Self {
-        Self {
-            out: vec![0x80 | fields],
-        }
+    /// Starts a map of `fields` fields, at most 15, behind what is there.
+    pub(crate) fn append(mut out: Vec<u8>, fields: u8) -> Self {
+        out.push(0x80 | fields);
+        Self { out }
     }
 
     pub(crate) fn finish(self) -> Vec<u8> {

@@ -1,5 +1,7 @@
 //! The full state exchange: `06 | header | node states | user state`.
 
+use std::borrow::Cow;
+
 use bytes::Bytes;
 
 use crate::error::WireError;
@@ -53,18 +55,30 @@ pub(crate) struct Header {
 impl PushPull {
     /// Encodes the message, its type byte included.
     pub fn encode(&self) -> Vec<u8> {
-        let mut out = Header {
-            join: self.join,
-            nodes: self.nodes.len(),
-            user_state: self.user_state.len(),
-        }
-        .encode();
-        for node in &self.nodes {
-            out.extend_from_slice(&node.encode());
-        }
-        out.extend_from_slice(&self.user_state);
-        out
+        encode(self.join, self.nodes.iter(), &self.user_state)
     }
+}
+
+/// Encodes a push/pull without collecting its records first.
+pub(crate) fn encode<'a, R: Into<Record<'a>>>(
+    join: bool,
+    nodes: impl ExactSizeIterator<Item = R>,
+    user_state: &[u8],
+) -> Vec<u8> {
+    /// About as much as a record takes.
+    const RECORD: usize = 128;
+    let mut out = Header {
+        join,
+        nodes: nodes.len(),
+        user_state: user_state.len(),
+    }
+    .encode();
+    out.reserve(RECORD * nodes.len() + user_state.len());
+    for node in nodes {
+        node.into().encode(&mut out);
+    }
+    out.extend_from_slice(user_state);
+    out
 }
 
 impl Header {
@@ -117,18 +131,6 @@ pub(crate) fn within(what: &'static str, count: i64, limit: usize) -> Result<usi
 }
 
 impl PushPullNode {
-    pub(crate) fn encode(&self) -> Vec<u8> {
-        let mut out = Writer::bare(7);
-        out.raw("Addr", &self.addr);
-        out.uint("Incarnation", self.incarnation);
-        out.raw_or_nil("Meta", self.meta.as_deref());
-        out.raw("Name", self.name.as_bytes());
-        out.uint("Port", u32::from(self.port));
-        out.int("State", self.state);
-        out.raw_or_nil("Vsn", self.vsn.as_deref());
-        out.finish()
-    }
-
     pub(crate) fn decode(body: &mut Reader<'_>) -> Result<Self, WireError> {
         let mut node = Self::default();
         body.map("node state", |key, value| {
@@ -148,16 +150,55 @@ impl PushPullNode {
     }
 }
 
-impl From<&Node> for PushPullNode {
-    fn from(node: &Node) -> Self {
+/// What is sent of a node.
+pub(crate) struct Record<'a> {
+    name: &'a str,
+    addr: &'a [u8],
+    port: u16,
+    meta: Option<&'a [u8]>,
+    incarnation: u32,
+    state: i64,
+    vsn: Option<Cow<'a, [u8]>>,
+}
+
+impl Record<'_> {
+    fn encode(&self, out: &mut Vec<u8>) {
+        let mut writer = Writer::append(std::mem::take(out), 7);
+        writer.raw("Addr", self.addr);
+        writer.uint("Incarnation", self.incarnation);
+        writer.raw_or_nil("Meta", self.meta);
+        writer.raw("Name", self.name.as_bytes());
+        writer.uint("Port", u32::from(self.port));
+        writer.int("State", self.state);
+        writer.raw_or_nil("Vsn", self.vsn.as_deref());
+        *out = writer.finish();
+    }
+}
+
+impl<'a> From<&'a PushPullNode> for Record<'a> {
+    fn from(node: &'a PushPullNode) -> Self {
         Self {
-            name: node.name.to_string(),
-            addr: node.address.ip.as_bytes().to_vec(),
+            name: &node.name,
+            addr: &node.addr,
+            port: node.port,
+            meta: node.meta.as_deref(),
+            incarnation: node.incarnation,
+            state: node.state,
+            vsn: node.vsn.as_deref().map(Cow::Borrowed),
+        }
+    }
+}
+
+impl<'a> From<&'a Node> for Record<'a> {
+    fn from(node: &'a Node) -> Self {
+        Self {
+            name: &node.name,
+            addr: node.address.ip.as_bytes(),
             port: node.address.port,
-            meta: (!node.meta.is_empty()).then(|| node.meta.to_vec()),
+            meta: (!node.meta.is_empty()).then_some(&node.meta),
             incarnation: node.incarnation,
             state: node.state.to_wire(),
-            vsn: Some(node.versions.to_bytes().to_vec()),
+            vsn: Some(Cow::Owned(node.versions.to_bytes().to_vec())),
         }
     }
 }
@@ -193,7 +234,7 @@ mod tests {
 
     #[test]
     fn negative_counts_are_refused() {
-        let mut out = Writer::bare(1);
+        let mut out = Writer::append(Vec::new(), 1);
         out.int("Nodes", -1);
         let read = Header::decode(&mut Reader::new(&out.finish()));
         assert!(matches!(read, Err(WireError::Malformed { .. })), "{read:?}");

@@ -1,12 +1,13 @@
-//! Streams: `label( compress( push/pull | ping | user ))`, delimited by their own content.
+//! Streams: `label( encrypt( compress( push/pull | ping | user )))`, delimited by their own content.
 
 use bytes::Bytes;
 
 use crate::compress;
+use crate::encryption::Keyring;
 use crate::error::WireError;
 use crate::label::LabelPolicy;
 use crate::message::{Ack, Ping, decode_err, kind};
-use crate::msgpack::Reader;
+use crate::msgpack::{Reader, Writer};
 use crate::packet::MAX_PACKET;
 use crate::push_pull::{Header, MAX_USER_STATE, PushPull, PushPullNode, within};
 
@@ -37,6 +38,7 @@ pub enum StreamMessage {
 #[derive(Debug)]
 pub struct StreamReader {
     label: Option<LabelPolicy>,
+    opening: Option<Opening>,
     buffer: Vec<u8>,
     progress: Progress,
     needed: usize,
@@ -44,18 +46,19 @@ pub struct StreamReader {
 
 impl StreamReader {
     /// Creates a reader for what an opener sends.
-    pub(crate) fn request(label: LabelPolicy) -> Self {
-        Self::new(Some(label), Side::Opener)
+    pub(crate) fn request(label: LabelPolicy, opening: Option<Opening>) -> Self {
+        Self::new(Some(label), opening, Side::Opener)
     }
 
     /// Creates a reader for the answer to an opener; answers have no label.
-    pub(crate) fn response() -> Self {
-        Self::new(None, Side::Acceptor)
+    pub(crate) fn response(opening: Option<Opening>) -> Self {
+        Self::new(None, opening, Side::Acceptor)
     }
 
-    fn new(label: Option<LabelPolicy>, side: Side) -> Self {
+    fn new(label: Option<LabelPolicy>, opening: Option<Opening>, side: Side) -> Self {
         Self {
             label,
+            opening,
             buffer: Vec::new(),
             progress: Progress::new(side),
             needed: 1,
@@ -101,7 +104,45 @@ impl StreamReader {
             self.progress.offset = self.buffer.len() - rest.len();
             self.label = None;
         }
-        self.progress.advance(&self.buffer, true)
+        let input = &self.buffer[self.progress.offset..];
+        match &self.opening {
+            Some(opening) if input.first() == Some(&kind::ENCRYPT) => {
+                let plain = opening.open(self.progress.offset, input)?;
+                Progress::new(self.progress.side)
+                    .advance(&plain, true)
+                    .map_err(|stop| stop.at_the_end_of("encrypted stream"))
+            }
+            Some(opening) if opening.required && !input.is_empty() => {
+                Err(WireError::NotEncrypted.into())
+            }
+            _ => self.progress.advance(&self.buffer, true),
+        }
+    }
+}
+
+/// How to decrypt a stream.
+#[derive(Debug)]
+pub(crate) struct Opening {
+    pub(crate) keys: Keyring,
+    pub(crate) label: String,
+    /// Plain streams are refused.
+    pub(crate) required: bool,
+}
+
+impl Opening {
+    /// Decrypts `input`, which starts `offset` bytes into the stream, once it is complete.
+    fn open(&self, offset: usize, input: &[u8]) -> Result<Vec<u8>, Stop> {
+        const HEADER: usize = 5;
+        let needed = |len: usize| Stop::Needs((offset + len) as u64);
+        let (header, rest) = input
+            .split_first_chunk::<HEADER>()
+            .ok_or_else(|| needed(HEADER))?;
+        let [_, a, b, c, d] = *header;
+        let len = i64::from(u32::from_be_bytes([a, b, c, d]));
+        let len = within("encrypted stream", len, MAX_USER_STATE)?;
+        let sealed = rest.get(..len).ok_or_else(|| needed(HEADER + len))?;
+        let authenticated = [header, self.label.as_bytes()].concat();
+        Ok(self.keys.open(sealed, &authenticated)?)
     }
 }
 
@@ -110,6 +151,16 @@ enum Stop {
     /// The input must have this many bytes at least.
     Needs(u64),
     Failed(WireError),
+}
+
+impl Stop {
+    /// Makes of an end that comes too early what it is where nothing can follow.
+    fn at_the_end_of(self, what: &'static str) -> Self {
+        match self {
+            Self::Needs(_) => Self::Failed(WireError::Truncated { what }),
+            failed => failed,
+        }
+    }
 }
 
 impl From<WireError> for Stop {
@@ -264,12 +315,7 @@ impl Progress {
         };
         Self::new(self.side)
             .advance(&plain, false)
-            .map_err(|stop| match stop {
-                Stop::Needs(_) => Stop::Failed(WireError::Truncated {
-                    what: "compressed stream",
-                }),
-                failed => failed,
-            })
+            .map_err(|stop| stop.at_the_end_of("compressed stream"))
     }
 }
 
@@ -283,4 +329,13 @@ fn decode_user_len(body: &mut Reader<'_>) -> Result<usize, WireError> {
         Ok(true)
     })?;
     within("user message", len, MAX_USER_STATE)
+}
+
+/// Encodes a user message as it goes over a stream, its type byte included.
+pub(crate) fn encode_user(payload: &[u8]) -> Vec<u8> {
+    let mut header = Writer::message(kind::USER, 1);
+    header.int("UserMsgLen", payload.len() as i64);
+    let mut out = header.finish();
+    out.extend_from_slice(payload);
+    out
 }

@@ -4,8 +4,9 @@ use std::path::Path;
 
 use bytes::Bytes;
 use pyroscope_memberlist::{
-    Accusation, Address, Compression, Config, Event, Machine, Message, NodeState, Output, PushPull,
-    StreamMessage, StreamReader, Timestamp, WireError, frame, packet,
+    Accusation, Address, Compression, Config, EncryptionVersion, Event, Keyring, Machine, Merged,
+    Message, NodeState, Nonces, Output, PushPull, StreamMessage, StreamReader, Timestamp,
+    WireError, frame, packet,
 };
 
 /// Reads a capture.
@@ -13,7 +14,10 @@ fn capture(name: &str) -> Vec<u8> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("tests/vectors")
         .join(format!("{name}.hex"));
-    let hex = std::fs::read_to_string(&path).expect("the capture can be read");
+    unhex(&std::fs::read_to_string(&path).expect("the capture can be read"))
+}
+
+fn unhex(hex: &str) -> Vec<u8> {
     let digits: Vec<u8> = hex.bytes().filter(u8::is_ascii_hexdigit).collect();
     digits
         .chunks(2)
@@ -29,6 +33,15 @@ fn machine(label: &str) -> Machine {
     let mut config = Config::new("rust", Address::v4([127, 0, 0, 1], 7946));
     config.label = label.to_owned();
     Machine::new(config, 1, Timestamp::ZERO).expect("the config is valid")
+}
+
+/// Creates a machine of the cluster `label` that has the keys.
+fn encrypted_machine(label: &str, keys: &[&[u8]]) -> Machine {
+    let mut config = Config::lan("rust", Address::v4([127, 0, 0, 1], 7946));
+    config.label = label.to_owned();
+    config.keyring = Some(Keyring::new(keys).expect("the keys are valid"));
+    let nonces = Nonces::from_secret([3; 32]);
+    Machine::encrypted(config, 1, nonces, Timestamp::ZERO).expect("the config is valid")
 }
 
 /// Decodes the payload of a packet and checks that encoding its messages gives the same bytes.
@@ -224,14 +237,14 @@ fn stream_ping_is_answered_by_the_node_it_is_for() {
     };
     assert_eq!(machine("").stream_ping_reply(&ping), None);
     let config = Config::new("p4", Address::v4([127, 0, 0, 1], 7204));
-    let p4 = Machine::new(config, 1, Timestamp::ZERO).expect("the config is valid");
+    let mut p4 = Machine::new(config, 1, Timestamp::ZERO).expect("the config is valid");
     let reply = p4.stream_ping_reply(&ping).expect("p4 is asked");
     let reply = Message::decode(&Bytes::from(reply)).expect("the reply is valid");
     assert!(matches!(reply, Message::Ack(ack) if ack.seq_no == ping.seq_no));
 }
 
 #[test]
-fn encrypted_input_is_recognised_and_refused() {
+fn encrypted_input_is_recognised_and_refused_without_a_key() {
     for name in ["40-udp-encrypted-ping", "41-udp-encrypted-crc-lzw-compound"] {
         let refused = machine("lab1").handle_packet(Timestamp::ZERO, "", &capture(name));
         assert_eq!(refused, Err(WireError::Encrypted), "{name}");
@@ -247,6 +260,75 @@ fn encrypted_input_is_recognised_and_refused() {
         machine.response_reader().feed(&server),
         Err(WireError::Encrypted)
     );
+}
+
+/// The key of the encrypted captures.
+const KEY: [u8; 16] = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15];
+
+#[test]
+fn encrypted_captures_are_read_with_the_key() {
+    let mut machine = encrypted_machine("lab1", &[&[9; 32], &KEY]);
+    for name in ["40-udp-encrypted-ping", "41-udp-encrypted-crc-lzw-compound"] {
+        let result = machine.handle_packet(Timestamp::ZERO, "127.0.0.1:1", &capture(name));
+        match result {
+            Ok(()) => {}
+            // The ping is for the node that was captured.
+            Err(WireError::WrongNode { .. }) if name.starts_with("40") => {}
+            refused => panic!("{name}: {refused:?}"),
+        }
+    }
+    assert!(machine.members().count() > 1, "the compound tells of nodes");
+    let client = capture("42-tcp-encrypted-pushpull.client");
+    let server = capture("42-tcp-encrypted-pushpull.server");
+    for (reader, bytes) in [
+        (machine.request_reader(), client),
+        (machine.response_reader(), server),
+    ] {
+        let StreamMessage::PushPull(state) = read(reader, &bytes) else {
+            panic!("not a push/pull");
+        };
+        assert!(!state.nodes.is_empty());
+    }
+}
+
+#[test]
+fn encryption_is_that_of_go_in_both_versions_and_with_all_lengths_of_keys() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/vectors/encryption-vectors.json");
+    let json = std::fs::read_to_string(path).expect("the vectors can be read");
+    let vectors: Vec<serde_json::Value> = serde_json::from_str(&json).expect("they are json");
+    assert_eq!(vectors.len(), 12);
+    for vector in vectors {
+        let text = |field: &str| vector[field].as_str().expect("it is text").to_owned();
+        let bytes = |field: &str| unhex(&text(field));
+        let keys = Keyring::new([bytes("key")]).expect("the key is valid");
+        let nonce = bytes("nonce").try_into().expect("12 bytes");
+        let version = match vector["encryption_version"].as_u64() {
+            Some(0) => EncryptionVersion::Padded,
+            _ => EncryptionVersion::Unpadded,
+        };
+        for (form, header) in [("packet", 0), ("stream", 5)] {
+            let plain = bytes(&format!("{form}_plaintext"));
+            let authenticated = bytes(&format!("{form}_aad"));
+            let whole = bytes(form);
+            let (_, unlabelled) = packet::split_label(&whole).expect("the label is valid");
+            let sealed = &unlabelled[header..];
+            assert_eq!(keys.open(sealed, &authenticated).as_ref(), Ok(&plain));
+            let written = keys.seal(version, nonce, &plain, &authenticated);
+            assert_eq!(written.as_deref(), Some(sealed));
+        }
+
+        let mut machine = encrypted_machine(&text("label"), &[&bytes("key")]);
+        assert_eq!(
+            machine.handle_packet(Timestamp::ZERO, "", &bytes("packet")),
+            Ok(())
+        );
+        let user = Bytes::from(bytes("packet_plaintext")).slice(1..);
+        assert_eq!(machine.poll_output(), Some(Output::UserMessage(user)));
+        let StreamMessage::User(user) = read(machine.request_reader(), &bytes("stream")) else {
+            panic!("not a user message");
+        };
+        assert!(bytes("stream_plaintext").ends_with(&user));
+    }
 }
 
 #[test]
@@ -288,7 +370,8 @@ fn a_machine_joins_the_captured_cluster() {
     let mut machine = machine("");
     let server = capture("08-dskit-pushpull-join.server");
     let state = push_pull(read(machine.response_reader(), &server));
-    assert_eq!(machine.handle_push_pull(Timestamp::ZERO, &state), Ok(()));
+    let merged = machine.handle_push_pull(Timestamp::ZERO, &state);
+    assert_eq!(merged, Ok(Merged::default()));
     let gossip = dskit_payload("03-dskit-compound-alive-user");
     let packet = machine.handle_packet(Timestamp::ZERO, "127.0.0.1:7201", &gossip);
     assert_eq!(packet, Ok(()));

@@ -6,13 +6,11 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use super::Machine;
-use crate::error::PushPullRejected;
-use crate::message::{Accusation, Ack, Alive, Message, Ping};
-use crate::node::{NodeState, Versions};
+use crate::error::{PushPullRejected, WireError};
+use crate::message::{Accusation, Alive};
+use crate::node::{Node, NodeState, Versions};
 use crate::output::Output;
-use crate::packet;
-use crate::push_pull::{PushPull, PushPullNode};
-use crate::stream::StreamReader;
+use crate::push_pull::{self, PushPull, PushPullNode};
 use crate::time::Timestamp;
 
 /// Up to this many nodes exchange state at the configured interval; more do it more rarely.
@@ -20,45 +18,30 @@ const UNSCALED_NODES: usize = 32;
 /// Shortest time between exchanges that are asked for.
 const EARLY_PUSH_PULL_INTERVAL: Duration = Duration::from_secs(10);
 
+/// What became of the records of a push/pull.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Merged {
+    /// How many were refused, one by one.
+    pub skipped: usize,
+    /// Why the first of them was.
+    pub first_error: Option<WireError>,
+}
+
 impl Machine {
     /// Encodes what the opener of a push/pull sends, after the transport's stream prefix.
-    pub fn push_pull_request(&self, join: bool, user_state: &[u8]) -> Vec<u8> {
+    pub fn push_pull_request(&mut self, join: bool, user_state: &[u8]) -> Vec<u8> {
         let state = self.encode_state(join, user_state);
-        packet::encode(&self.config.label, self.config.compression, false, state)
+        self.wrap_stream(true, state)
     }
 
     /// Encodes the answer to a push/pull; `join` repeats that of the request. Answers have no label.
-    pub fn push_pull_response(&self, join: bool, user_state: &[u8]) -> Vec<u8> {
+    pub fn push_pull_response(&mut self, join: bool, user_state: &[u8]) -> Vec<u8> {
         let state = self.encode_state(join, user_state);
-        packet::encode("", self.config.compression, false, state)
+        self.wrap_stream(false, state)
     }
 
     fn encode_state(&self, join: bool, user_state: &[u8]) -> Vec<u8> {
-        PushPull {
-            join,
-            nodes: self.nodes.values().map(PushPullNode::from).collect(),
-            user_state: Bytes::copy_from_slice(user_state),
-        }
-        .encode()
-    }
-
-    /// Creates a reader for a stream that another node opened.
-    pub fn request_reader(&self) -> StreamReader {
-        StreamReader::request(self.label.clone())
-    }
-
-    /// Creates a reader for the answer on a stream that this node opened.
-    pub fn response_reader(&self) -> StreamReader {
-        StreamReader::response()
-    }
-
-    /// Returns the answer to a ping that came on a stream, or `None` if it is for another node.
-    pub fn stream_ping_reply(&self, ping: &Ping) -> Option<Vec<u8>> {
-        let ack = Ack {
-            seq_no: ping.seq_no,
-            payload: None,
-        };
-        self.is_addressee(ping).then(|| Message::Ack(ack).encode())
+        push_pull::encode(join, self.nodes.values(), user_state)
     }
 
     /// Merges the other side's state, after this side's was sent.
@@ -66,20 +49,53 @@ impl Machine {
     /// A record that cannot be used is skipped, as it would be in gossip.
     ///
     /// # Errors
-    /// If some node could not speak to all others. Nothing was merged, and the user state must not be either.
+    /// If some node could not speak to all others, or the [policy](Self::set_policy) does not want the clusters to
+    /// become one. Nothing was merged, and the user state must not be either.
     pub fn handle_push_pull(
         &mut self,
         now: Timestamp,
         remote: &PushPull,
-    ) -> Result<(), PushPullRejected> {
+    ) -> Result<Merged, PushPullRejected> {
         self.check_versions(remote)?;
+        self.check_policy(now, remote)?;
+        let mut merged = Merged::default();
         for node in &remote.nodes {
-            self.merge(now, node);
+            if let Err(error) = self.merge(now, node) {
+                merged.skipped += 1;
+                merged.first_error.get_or_insert(error);
+            }
         }
-        Ok(())
+        Ok(merged)
     }
 
-    fn merge(&mut self, now: Timestamp, remote: &PushPullNode) {
+    /// Asks the user whether to join clusters.
+    fn check_policy(&self, now: Timestamp, remote: &PushPull) -> Result<(), PushPullRejected> {
+        let Some(policy) = self.policy.as_ref().filter(|_| remote.join) else {
+            return Ok(());
+        };
+        let nodes = remote
+            .nodes
+            .iter()
+            .filter_map(|node| self.as_node(now, node));
+        let nodes: Vec<Node> = nodes.collect();
+        policy
+            .merge(&nodes)
+            .map_err(|reason| PushPullRejected::Vetoed { reason })
+    }
+
+    fn as_node(&self, now: Timestamp, remote: &PushPullNode) -> Option<Node> {
+        Some(Node {
+            name: remote.name.as_str().into(),
+            address: self.announced_address(&remote.addr, remote.port).ok()?,
+            meta: Bytes::from(remote.meta.clone().unwrap_or_default()),
+            incarnation: remote.incarnation,
+            state: NodeState::from_wire(remote.state)?,
+            state_change: now,
+            versions: Versions::from_bytes(remote.vsn.as_deref().unwrap_or_default())?,
+        })
+    }
+
+    fn merge(&mut self, now: Timestamp, remote: &PushPullNode) -> Result<(), WireError> {
         let accusation = |from: &str| Accusation {
             incarnation: remote.incarnation,
             node: remote.name.clone(),
@@ -95,8 +111,7 @@ impl Machine {
                     meta: remote.meta.clone(),
                     vsn: remote.vsn.clone(),
                 };
-                // What is wrong with one record does not concern the others.
-                let _ = self.handle_alive(now, &alive);
+                self.handle_alive(now, &alive)?;
             }
             // A death that somebody else saw is only a reason to look: the node may object.
             Some(NodeState::Suspect | NodeState::Dead) => {
@@ -104,8 +119,14 @@ impl Machine {
                 self.handle_suspect(now, &accusation);
             }
             Some(NodeState::Left) => self.handle_dead(now, &accusation(&remote.name)),
-            None => {}
+            None => {
+                return Err(WireError::Malformed {
+                    what: "node state",
+                    reason: "unknown number",
+                });
+            }
         }
+        Ok(())
     }
 
     /// Checks that every node, known here or there, speaks versions that all living nodes understand.
@@ -154,10 +175,10 @@ impl Machine {
         started
     }
 
-    /// Chooses whom to exchange state with; returns whether there is anybody.
+    /// Asks the driver for an exchange; returns whether there is anybody.
     pub(super) fn start_push_pull(&mut self) -> bool {
-        let partners = self.random_nodes(
-            1,
+        let partners = self.partners(
+            self.push_pull_nodes(),
             |node| node.state == NodeState::Alive,
             |node| Output::PushPull {
                 to: node.address.socket_addr(),
@@ -219,7 +240,7 @@ impl Span {
         if (self.min..=self.max).contains(&current) {
             return Ok(());
         }
-        Err(PushPullRejected {
+        Err(PushPullRejected::Versions {
             name: name.to_owned(),
             what,
             current,

@@ -6,6 +6,7 @@ use bytes::Bytes;
 
 use super::Machine;
 use crate::broadcast::{Broadcast, Form, Origin, TakeLimits, transmit_limit};
+use crate::error::WireError;
 use crate::message::{Message, kind};
 use crate::node::{Node, NodeState};
 use crate::packet::{self, MAX_PART, MAX_PARTS, PART};
@@ -70,6 +71,26 @@ impl Machine {
         }
     }
 
+    /// Sends a user message to a node once, as a packet that may get lost.
+    ///
+    /// # Errors
+    /// If it does not fit into a packet. Nothing was sent.
+    pub fn send_best_effort(&mut self, to: SocketAddr, payload: &[u8]) -> Result<(), WireError> {
+        let limit = self.gossip_budget() - PART - 1;
+        if payload.len() > limit {
+            return Err(WireError::TooLarge {
+                what: "user message",
+                size: payload.len() as u64,
+                limit: limit as u64,
+            });
+        }
+        let known = self.members().find(|node| node.address.socket_addr() == to);
+        let peer = known.map_or_else(|| Peer::unknown(to), Peer::from);
+        let message = [&[kind::USER], payload].concat();
+        self.emit_packet(peer.address, peer.with_crc, message);
+        Ok(())
+    }
+
     /// Returns how many updates of `origin` were not yet sent often enough.
     pub fn queued_broadcasts(&self, origin: Origin) -> usize {
         match origin {
@@ -105,7 +126,7 @@ impl Machine {
     /// Sends what is queued to a few random nodes, each time counting as one transmission per node.
     pub(super) fn gossip(&mut self, now: Timestamp) {
         let dead_time = self.config.gossip_to_the_dead_time;
-        let receivers = self.random_nodes(
+        let receivers = self.partners(
             self.config.gossip_nodes,
             |node| match node.state {
                 NodeState::Alive | NodeState::Suspect => true,
@@ -164,29 +185,13 @@ impl Machine {
             .unwrap_or_else(|| Peer::unknown(address))
     }
 
-    /// Chooses up to `count` nodes other than this one.
-    pub(super) fn random_nodes<T>(
-        &mut self,
-        count: usize,
-        accept: impl Fn(&Node) -> bool,
-        part: impl Fn(&Node) -> T,
-    ) -> Vec<T> {
-        let candidates: Vec<&Node> = self
-            .nodes
-            .values()
-            .filter(|node| node.name != self.name && accept(node))
-            .collect();
-        let chosen = self.rng.choose(candidates, count);
-        chosen.into_iter().map(part).collect()
-    }
-
     /// Returns the bytes that one packet has for messages.
     pub(super) fn gossip_budget(&self) -> usize {
         let label = match self.config.label.len() {
             0 => 0,
             len => 2 + len,
         };
-        self.config.packet_budget - COMPOUND - label
+        self.config.packet_budget - COMPOUND - label - self.encryption_overhead()
     }
 
     /// Takes news about nodes first, then this node's updates, then those of others.

@@ -61,8 +61,7 @@ impl Machine {
         address: Address,
     ) -> Result<(), WireError> {
         let versions = checked_versions(alive, self.local().versions)?;
-        let known = self.nodes.get(alive.node.as_str()).cloned();
-        match &known {
+        let known = match self.nodes.get(alive.node.as_str()) {
             None if self.nodes.len() >= self.config.max_members => {
                 let (what, limit) = ("nodes", self.config.max_members);
                 return Err(WireError::Full { what, limit });
@@ -70,8 +69,8 @@ impl Machine {
             Some(known) if known.address == address && alive.incarnation <= known.incarnation => {
                 return Ok(());
             }
-            _ => {}
-        }
+            known => known.cloned(),
+        };
         let node = Node {
             name: match &known {
                 Some(known) => Arc::clone(&known.name),
@@ -87,6 +86,12 @@ impl Machine {
             },
             versions,
         };
+        if let Some(policy) = &self.policy
+            && let Err(reason) = policy.admit(&node)
+        {
+            let node = alive.node.clone();
+            return Err(WireError::NotAdmitted { node, reason });
+        }
         self.suspicions.remove(&node.name);
         self.queue_alive(&node);
         if known.is_none() {

@@ -1,5 +1,6 @@
 //! One machine against hand-made messages: the rules of memberlist, one by one.
 
+mod encryption;
 mod exchange;
 mod gossip;
 mod membership;
@@ -10,7 +11,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use pyroscope_memberlist::{
-    Accusation, Ack, Address, Alive, Broadcast, Config, Event, IndirectPing, Machine, Message,
+    Accusation, Ack, Address, Alive, Broadcast, Config, Event, IndirectPing, Machine, Merged, Message,
     NodeState, Origin, Output, Ping, PushPull, PushPullNode, Timestamp, WireError, packet,
 };
 
