@@ -1,217 +1,226 @@
 //! A seeded network of machines in virtual time: packets and streams are delayed, lost, doubled and cut off.
 
-use std::cmp::Reverse;
-use std::collections::{BTreeSet, BinaryHeap};
-use std::fmt::Debug;
-use std::hash::{DefaultHasher, Hash, Hasher};
+mod calendar;
+mod host;
+mod links;
+mod random;
+pub(crate) mod seeds;
+pub(crate) mod stage;
+pub(crate) mod story;
+mod trace;
+
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::rc::Rc;
 use std::time::Duration;
 
-use bytes::Bytes;
+pub(crate) use pyroscope_memberlist::Origin;
+pub(crate) use pyroscope_memberlist::Timestamp;
 use pyroscope_memberlist::{
-    Address, Broadcast, Config, Event, Machine, NodeState, Origin, Output, PushPull, StreamMessage,
-    StreamReader, Timestamp,
+    Address, Config, Machine, NodeState, Output, PushPull, StreamMessage, StreamReader,
 };
 
-/// How badly the network treats what is sent.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Conditions {
-    /// Share of packets and streams that are lost, in percent.
-    pub(crate) loss: u64,
-    /// Share of packets that arrive twice, in percent.
-    pub(crate) duplication: u64,
-    /// Longest time on the way.
-    pub(crate) delay: Duration,
+use calendar::Calendar;
+pub(crate) use host::{Host, Process, Reaction, Replica};
+use host::{Joiner, LEAVE_TIMEOUT, Letter, Phase};
+pub(crate) use links::{Conditions, Links};
+pub(crate) use random::Random;
+pub(crate) use trace::Trace;
+
+/// When virtual time starts.
+pub(crate) const START: Duration = Duration::from_secs(1000);
+/// How long the opener of a stream waits for the answer.
+const STREAM_TIMEOUT: Duration = Duration::from_secs(2);
+/// How many seeds are asked at a time, until one has answered.
+const SEEDS_ASKED: usize = 3;
+/// First and longest pause between attempts to join.
+const JOIN_PAUSES: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(60));
+/// How often a condition is looked at.
+const LOOK: Duration = Duration::from_millis(250);
+
+/// Bytes on their way. Copies share them.
+#[derive(Debug, Clone)]
+pub(crate) enum Parcel {
+    Packet(Rc<Vec<u8>>),
+    Request {
+        bytes: Rc<Vec<u8>>,
+        opened: Timestamp,
+    },
+    Response {
+        bytes: Rc<Vec<u8>>,
+        opened: Timestamp,
+    },
 }
 
-impl Conditions {
-    pub(crate) const GOOD: Self = Self {
-        loss: 0,
-        duplication: 0,
-        delay: Duration::from_millis(5),
-    };
-    pub(crate) const BAD: Self = Self {
-        loss: 10,
-        duplication: 5,
-        delay: Duration::from_millis(300),
-    };
+enum Happening {
+    Arrival(Letter),
+    /// A host may have something to do.
+    Wake(usize),
 }
 
-/// One machine with its driver.
-pub(crate) struct Host {
-    pub(crate) machine: Machine,
-    /// What happened, as its driver was told.
-    pub(crate) events: Vec<Event>,
-    /// The driver's replicated state: words that everybody should know.
-    pub(crate) words: BTreeSet<String>,
-}
-
-/// What is on its way.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-enum Parcel {
-    Packet(Vec<u8>),
-    Request(Vec<u8>),
-    Response(Vec<u8>),
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-struct Delivery {
-    at: Timestamp,
-    number: u64,
-    from: usize,
-    to: usize,
-    parcel: Parcel,
-}
-
-pub(crate) struct Network {
+/// Hosts, the links between them, and the time.
+pub(crate) struct Network<R> {
     pub(crate) seed: u64,
     pub(crate) now: Timestamp,
-    pub(crate) conditions: Conditions,
-    hosts: Vec<Option<Host>>,
-    /// Hosts reach each other if they are on the same side.
-    sides: Vec<u8>,
-    on_the_way: BinaryHeap<Reverse<Delivery>>,
-    sent: u64,
-    random: u64,
-    trace: DefaultHasher,
+    pub(crate) links: Links,
+    pub(crate) random: Random,
+    pub(crate) trace: Trace,
+    /// How often processes join the others again; `None` leaves joining to the test.
+    pub(crate) rejoin: Option<Duration>,
+    /// What machines refused, with how often.
+    pub(crate) refusals: Vec<String>,
+    /// Counts the packets sent.
+    pub(crate) packets: u64,
+    hosts: Vec<Host<R>>,
+    calendar: Calendar<Happening>,
+    /// The host that disagreed last, which is asked first.
+    doubter: usize,
 }
 
-impl Network {
-    /// Creates a network of `size` hosts, none of which knows another.
-    pub(crate) fn new(seed: u64, size: usize, conditions: Conditions) -> Self {
-        let mut network = Self {
+impl<R: Replica> Network<R> {
+    /// Creates a network of `size` hosts on which nothing runs.
+    pub(crate) fn new(seed: u64, size: usize, conditions: Conditions, trace: Trace) -> Self {
+        Self {
             seed,
-            now: Timestamp::from_duration(Duration::from_secs(1000)),
-            conditions,
-            hosts: Vec::new(),
-            sides: vec![0; size],
-            on_the_way: BinaryHeap::new(),
-            sent: 0,
-            random: seed,
-            trace: DefaultHasher::new(),
-        };
-        network.hosts.resize_with(size, || None);
-        (0..size).for_each(|host| network.start(host));
-        network
-    }
-
-    /// Creates a network whose hosts all joined host 0 and know each other.
-    pub(crate) fn joined(seed: u64, size: usize, conditions: Conditions) -> Self {
-        let mut network = Self::new(seed, size, conditions);
-        network.join_all(0);
-        network.run_until(
-            "everybody joined",
-            Duration::from_secs(300),
-            Self::converged,
-        );
-        network
+            now: Timestamp::from_duration(START),
+            links: Links::new(size, conditions),
+            random: Random::new(seed ^ 0x6E65_7477_6F72_6B00),
+            trace,
+            rejoin: None,
+            refusals: Vec::new(),
+            packets: 0,
+            hosts: (0..size).map(|host| Host::new(address(host, 0))).collect(),
+            calendar: Calendar::new(),
+            doubter: 0,
+        }
     }
 
     pub(crate) fn name(host: usize) -> String {
         format!("node-{host}")
     }
 
-    fn address(host: usize) -> Address {
-        Address::v4([10, 0, (host >> 8) as u8, host as u8], 7946)
+    pub(crate) fn size(&self) -> usize {
+        self.hosts.len()
     }
 
-    /// Returns a running host.
-    pub(crate) fn host(&self, host: usize) -> &Host {
-        self.hosts[host].as_ref().expect("the host runs")
+    /// Returns where a host listens.
+    pub(crate) fn address(&self, host: usize) -> Address {
+        self.hosts[host].address
     }
 
-    fn host_mut(&mut self, host: usize) -> &mut Host {
-        self.hosts[host].as_mut().expect("the host runs")
+    /// Returns a running process.
+    pub(crate) fn process(&self, host: usize) -> &Process<R> {
+        self.hosts[host].process.as_ref().expect("the host runs")
     }
 
-    /// Returns the numbers of the hosts that run.
+    pub(crate) fn runs(&self, host: usize) -> bool {
+        self.hosts[host].process.is_some()
+    }
+
+    pub(crate) fn is_stopped(&self, host: usize) -> bool {
+        self.hosts[host].is_stopped()
+    }
+
+    /// Returns the numbers of the hosts whose process runs, or is stopped.
     pub(crate) fn running(&self) -> Vec<usize> {
         (0..self.hosts.len())
-            .filter(|&host| self.hosts[host].is_some())
+            .filter(|&host| self.runs(host))
             .collect()
     }
 
-    /// Starts a host that knows nothing, whatever it was before.
-    pub(crate) fn start(&mut self, host: usize) {
-        let mut config = Config::new(Self::name(host), Self::address(host));
-        config.label = "simulation".to_owned();
-        let seed = self.random(u64::MAX);
-        let machine = Machine::new(config, seed, self.now).expect("the config is valid");
-        self.hosts[host] = Some(Host {
-            machine,
-            events: Vec::new(),
-            words: BTreeSet::new(),
-        });
+    /// Counts what is on its way.
+    pub(crate) fn in_flight(&self) -> usize {
+        self.calendar.len()
     }
 
-    /// Stops a host without a word.
-    pub(crate) fn crash(&mut self, host: usize) {
-        self.hosts[host] = None;
+    /// Gives a host another address, for its next process.
+    pub(crate) fn move_away(&mut self, host: usize) {
+        let IpOctets { generation, .. } = octets(self.hosts[host].address.socket_addr());
+        self.hosts[host].move_to(address(host, generation.wrapping_add(1)));
+    }
+
+    /// Starts a process that knows nobody, whatever ran on the host before.
+    pub(crate) fn start(&mut self, host: usize, config: Config, replica: R) {
+        self.crash(host);
+        let seed = self.random.next();
+        let machine = Machine::new(config, seed, self.now).expect("the config is valid");
+        let place = &mut self.hosts[host];
+        place.life += 1;
+        let joiner = self.rejoin.map(|_| Joiner {
+            next: self.now + self.random.between(Duration::ZERO, JOIN_PAUSES.0),
+            backoff: JOIN_PAUSES.0,
+            joined: false,
+        });
+        place.process = Some(Process {
+            machine,
+            replica,
+            events: Vec::new(),
+            phase: Phase::Running,
+            joiner,
+        });
+        self.act(host, |_, _| Reaction::default());
+    }
+
+    /// Ends a process without a word and returns what it replicated.
+    pub(crate) fn crash(&mut self, host: usize) -> Option<R> {
+        let place = &mut self.hosts[host];
+        place.mail = None;
+        place.wanted = Timestamp::MAX;
+        place.process.take().map(|process| process.replica)
+    }
+
+    /// Stops a process, which notices nothing but the time when it goes on.
+    pub(crate) fn pause(&mut self, host: usize) {
+        let place = &mut self.hosts[host];
+        if place.process.is_some() && place.mail.is_none() {
+            place.mail = Some(Vec::new());
+        }
+    }
+
+    pub(crate) fn resume(&mut self, host: usize) {
+        let Some(mail) = self.hosts[host].mail.take() else {
+            return;
+        };
+        if self.random.percent(50) {
+            self.wake(host);
+        }
+        for letter in mail {
+            self.deliver(host, letter);
+        }
+        self.wake(host);
+    }
+
+    /// Lets a process say goodbye; it ends when it has.
+    pub(crate) fn leave(&mut self, host: usize) {
+        if !self.runs(host) {
+            return;
+        }
+        self.act(host, |process, now| {
+            process.phase = Phase::Draining(now + LEAVE_TIMEOUT);
+            process.replica.stop(now)
+        });
     }
 
     /// Lets a host exchange state with another, as a joiner.
     pub(crate) fn join(&mut self, host: usize, with: usize) {
-        self.open_stream(host, with, true);
-    }
-
-    /// Lets every host join `with`, again and again until it worked: seeds are retried.
-    pub(crate) fn join_all(&mut self, with: usize) {
-        for _ in 0..100 {
-            let alone: Vec<usize> = self
-                .running()
-                .into_iter()
-                .filter(|&host| {
-                    host != with && self.host(host).machine.member(&Self::name(with)).is_none()
-                })
-                .collect();
-            if alone.is_empty() {
-                return;
-            }
-            alone.into_iter().for_each(|host| self.join(host, with));
-            self.run_for(Duration::from_secs(2));
-        }
-        panic!("seed {}: joining did not work", self.seed);
-    }
-
-    /// Cuts the network: hosts below `border` do not reach the others.
-    pub(crate) fn partition(&mut self, border: usize) {
-        for (host, side) in self.sides.iter_mut().enumerate() {
-            *side = u8::from(host >= border);
-        }
-    }
-
-    pub(crate) fn heal(&mut self) {
-        self.sides.fill(0);
-    }
-
-    /// Lets a host say a word that everybody should hear.
-    pub(crate) fn say(&mut self, host: usize, word: &str) {
-        self.learn(host, word, Origin::Local);
-        self.drive(host, |_, _| {});
+        let to = self.hosts[with].address.socket_addr();
+        self.open_stream(host, to, true);
     }
 
     /// Hands a packet to a host, as if `from` had sent it.
     pub(crate) fn inject(&mut self, from: usize, to: usize, payload: &[u8]) {
-        let parcel = Parcel::Packet(payload.to_vec());
-        self.deliver(from, to, parcel);
+        let source = Rc::clone(&self.hosts[from].source);
+        self.handle_packet(to, &source, payload);
     }
 
-    pub(crate) fn leave(&mut self, host: usize) {
-        self.drive(host, |machine, now| machine.leave(now));
-    }
-
-    /// Tells whether each running host knows exactly the running hosts as alive.
-    pub(crate) fn converged(&self) -> bool {
-        let running: BTreeSet<String> = self.running().into_iter().map(Self::name).collect();
-        self.running().into_iter().all(|host| {
-            let members = self.host(host).machine.members();
-            let alive = members.filter(|node| node.state == NodeState::Alive);
-            alive
-                .map(|node| node.name.to_string())
-                .collect::<BTreeSet<_>>()
-                == running
-        })
+    /// Acts on a process, if one runs, and does what it asks for.
+    pub(crate) fn act_on(
+        &mut self,
+        host: usize,
+        act: impl FnOnce(&mut Process<R>, Timestamp) -> Reaction,
+    ) {
+        if self.runs(host) {
+            self.act(host, act);
+        }
     }
 
     /// Runs until `condition` holds, at most for `limit`; returns how long it took.
@@ -219,202 +228,410 @@ impl Network {
         &mut self,
         what: &str,
         limit: Duration,
-        condition: impl Fn(&Self) -> bool,
+        mut condition: impl FnMut(&mut Self) -> bool,
     ) -> Duration {
         let start = self.now;
         while !condition(self) {
             assert!(
                 self.now.saturating_since(start) < limit,
-                "seed {}: after {limit:?} still not: {what}",
-                self.seed
+                "after {limit:?} still not: {what}"
             );
-            self.run_for(Duration::from_millis(100));
+            self.run_for(LOOK);
         }
         self.now.saturating_since(start)
     }
 
     pub(crate) fn run_for(&mut self, duration: Duration) {
         let end = self.now + duration;
-        while let Some(next) = self.next_step().filter(|next| *next <= end) {
-            assert!(next >= self.now, "seed {}: time runs backwards", self.seed);
-            self.now = next;
-            self.step();
+        while let Some((at, happening)) = self.calendar.next(end) {
+            assert!(at >= self.now, "time runs backwards");
+            self.now = at;
+            match happening {
+                Happening::Wake(host) => self.wake_as_scheduled(host),
+                Happening::Arrival(letter) => self.arrive(letter),
+            }
         }
         self.now = end;
     }
 
-    /// Returns a number that stands for everything that happened so far.
-    pub(crate) fn trace(&self) -> u64 {
-        self.trace.finish()
+    /// Tells whether each running process knows exactly the running ones as alive, at their present addresses.
+    pub(crate) fn converged(&mut self) -> bool {
+        self.disagreement().is_none()
     }
 
-    /// Returns a random number below `bound`.
-    pub(crate) fn random(&mut self, bound: u64) -> u64 {
-        self.random = self
-            .random
-            .wrapping_mul(6_364_136_223_846_793_005)
-            .wrapping_add(1);
-        (self.random >> 33) % bound
-    }
-
-    fn next_step(&self) -> Option<Timestamp> {
-        let wake = self
-            .hosts
-            .iter()
-            .flatten()
-            .map(|host| host.machine.next_timeout());
-        let delivery = self.on_the_way.peek().map(|Reverse(delivery)| delivery.at);
-        wake.chain(delivery).min()
-    }
-
-    fn step(&mut self) {
-        while let Some(Reverse(delivery)) = self.on_the_way.peek() {
-            if delivery.at > self.now {
-                break;
-            }
-            let Some(Reverse(delivery)) = self.on_the_way.pop() else {
-                break;
-            };
-            let reachable = self.sides[delivery.from] == self.sides[delivery.to];
-            if reachable && self.hosts[delivery.to].is_some() {
-                self.deliver(delivery.from, delivery.to, delivery.parcel);
-            }
-        }
-        for host in self.running() {
-            if self.host(host).machine.next_timeout() <= self.now {
-                self.drive(host, |machine, now| machine.handle_timeout(now));
-                let next = self.host(host).machine.next_timeout();
-                assert!(next > self.now, "seed {}: {host} never sleeps", self.seed);
-            }
-        }
-    }
-
-    fn deliver(&mut self, from: usize, to: usize, parcel: Parcel) {
-        match parcel {
-            Parcel::Packet(payload) => {
-                let source = Self::address(from).to_string();
-                let seed = self.seed;
-                self.drive(to, |machine, now| {
-                    let result = machine.handle_packet(now, &source, &payload);
-                    assert_eq!(result, Ok(()), "seed {seed}");
-                });
-            }
-            Parcel::Request(bytes) => {
-                let remote = read(self.host(to).machine.request_reader(), &bytes);
-                let state = self.user_state(to);
-                let response = self
-                    .host(to)
-                    .machine
-                    .push_pull_response(remote.join, &state);
-                self.send(to, from, Parcel::Response(response));
-                self.merge(to, &remote);
-            }
-            Parcel::Response(bytes) => {
-                let remote = read(self.host(to).machine.response_reader(), &bytes);
-                self.merge(to, &remote);
-            }
-        }
-    }
-
-    fn merge(&mut self, host: usize, remote: &PushPull) {
-        let seed = self.seed;
-        self.drive(host, |machine, now| {
-            assert_eq!(machine.handle_push_pull(now, remote), Ok(()), "seed {seed}");
+    /// Returns somebody's wrong belief.
+    pub(crate) fn disagreement(&mut self) -> Option<String> {
+        let running = self.running();
+        let first = self.doubter.min(self.hosts.len() - 1);
+        let order = std::iter::once(first).chain(running.iter().copied());
+        let found = order.filter(|&host| self.runs(host)).find_map(|host| {
+            self.wrong_belief(host, &running)
+                .map(|belief| (host, belief))
         });
-        for word in String::from_utf8_lossy(&remote.user_state).lines() {
-            self.learn(host, word, Origin::Forwarded);
+        let (host, belief) = found?;
+        self.doubter = host;
+        Some(format!("node-{host} thinks that {belief}"))
+    }
+
+    fn wrong_belief(&self, host: usize, running: &[usize]) -> Option<String> {
+        let machine = &self.process(host).machine;
+        for node in machine.members() {
+            let other = octets(node.address.socket_addr()).host;
+            let is_here = self.runs(other) && self.address(other) == node.address;
+            match node.state {
+                NodeState::Alive if !is_here => {
+                    return Some(format!("{} is alive at {}", node.name, node.address));
+                }
+                NodeState::Suspect => return Some(format!("{} may be dead", node.name)),
+                NodeState::Dead | NodeState::Left if is_here => {
+                    return Some(format!("{} is {:?}", node.name, node.state));
+                }
+                _ => {}
+            }
+        }
+        let known = machine.alive_count();
+        (known != running.len()).then(|| format!("{known} of {} are alive", running.len()))
+    }
+
+    fn wake_as_scheduled(&mut self, host: usize) {
+        let place = &mut self.hosts[host];
+        if place.scheduled != self.now {
+            return;
+        }
+        place.scheduled = Timestamp::MAX;
+        if place.is_stopped() {
+            return;
+        }
+        if place.wanted <= self.now {
+            self.wake(host);
+        } else {
+            self.schedule(host);
         }
     }
 
-    /// Acts on a host's machine and does what it asks for.
-    fn drive(&mut self, host: usize, act: impl FnOnce(&mut Machine, Timestamp)) {
-        let now = self.now;
-        act(&mut self.host_mut(host).machine, now);
-        while let Some(output) = self.host_mut(host).machine.poll_output() {
-            self.record(&(now, host, &output));
-            match output {
-                Output::Packet { to, payload } => self.send_packet(host, to, &payload),
-                Output::PushPull { to, .. } => self.open_stream(host, host_at(to), false),
-                Output::Event(event) => self.host_mut(host).events.push(event),
-                Output::UserMessage(word) => {
-                    self.learn(host, &String::from_utf8_lossy(&word), Origin::Forwarded);
+    fn wake(&mut self, host: usize) {
+        self.act_on(host, |process, now| {
+            if process.machine.next_timeout() <= now {
+                process.machine.handle_timeout(now);
+                assert!(
+                    process.machine.next_timeout() > now,
+                    "a machine never sleeps"
+                );
+            }
+            match process.replica.next_timeout() {
+                Some(due) if due <= now => process.replica.poll(now),
+                _ => Reaction::default(),
+            }
+        });
+        self.join_if_due(host);
+    }
+
+    fn arrive(&mut self, letter: Letter) {
+        let host = octets(letter.to).host;
+        let place = &mut self.hosts[host];
+        let reset = letter.to_life.is_some_and(|life| life != place.life);
+        if place.process.is_none() || place.address.socket_addr() != letter.to || reset {
+            return;
+        }
+        if place.is_stopped() {
+            place.keep(letter);
+        } else {
+            self.deliver(host, letter);
+        }
+    }
+
+    fn deliver(&mut self, host: usize, letter: Letter) {
+        match letter.parcel {
+            Parcel::Packet(payload) => self.handle_packet(host, &letter.source, &payload),
+            Parcel::Request { bytes, opened } => {
+                if let Some(bytes) = self.answer(host, &bytes) {
+                    let to = self.hosts[letter.from].address.socket_addr();
+                    let parcel = Parcel::Response {
+                        bytes: bytes.into(),
+                        opened,
+                    };
+                    self.send(host, to, Some(letter.from_life), parcel);
+                }
+            }
+            Parcel::Response { bytes, opened } => {
+                if self.now.saturating_since(opened) <= STREAM_TIMEOUT {
+                    self.take_answer(host, &bytes);
                 }
             }
         }
     }
 
-    fn send_packet(&mut self, from: usize, to: SocketAddr, payload: &[u8]) {
-        let copies = 1 + usize::from(self.random(100) < self.conditions.duplication);
-        for _ in 0..copies {
-            self.send(from, host_at(to), Parcel::Packet(payload.to_vec()));
+    fn handle_packet(&mut self, host: usize, source: &str, payload: &[u8]) {
+        let mut refusal = None;
+        self.act(host, |process, now| {
+            refusal = process.machine.handle_packet(now, source, payload).err();
+            Reaction::default()
+        });
+        if let Some(error) = refusal {
+            self.refuse(host, &error.to_string());
         }
     }
 
-    fn open_stream(&mut self, from: usize, to: usize, join: bool) {
-        let state = self.user_state(from);
-        let request = self.host(from).machine.push_pull_request(join, &state);
-        self.send(from, to, Parcel::Request(request));
+    fn answer(&mut self, host: usize, bytes: &[u8]) -> Option<Vec<u8>> {
+        let process = self.process(host);
+        let remote = match read(process.machine.request_reader(), bytes) {
+            Ok(remote) => remote,
+            Err(error) => {
+                self.refuse(host, &error);
+                return None;
+            }
+        };
+        let process = self.hosts[host].process.as_mut().expect("the host runs");
+        let state = process.replica.state();
+        let response = process.machine.push_pull_response(remote.join, &state);
+        self.merge(host, &remote);
+        Some(response)
     }
 
-    fn send(&mut self, from: usize, to: usize, parcel: Parcel) {
-        let reachable = to < self.hosts.len() && self.sides[from] == self.sides[to];
-        if !reachable || self.random(100) < self.conditions.loss {
+    fn take_answer(&mut self, host: usize, bytes: &[u8]) {
+        match read(self.process(host).machine.response_reader(), bytes) {
+            Ok(remote) => {
+                self.merge(host, &remote);
+                let rejoin = self.rejoin;
+                let pause = self
+                    .random
+                    .between(Duration::ZERO, rejoin.unwrap_or_default());
+                let now = self.now;
+                let process = self.hosts[host].process.as_mut();
+                if let Some(joiner) = process.and_then(|process| process.joiner.as_mut())
+                    && !joiner.joined
+                {
+                    joiner.joined = true;
+                    joiner.next = now + pause;
+                }
+            }
+            Err(error) => self.refuse(host, &error),
+        }
+    }
+
+    fn merge(&mut self, host: usize, remote: &PushPull) {
+        let mut refusal = None;
+        self.act(host, |process, now| {
+            refusal = process.machine.handle_push_pull(now, remote).err();
+            match refusal {
+                Some(_) => Reaction::default(),
+                None => process.replica.merge(now, &remote.user_state),
+            }
+        });
+        if let Some(error) = refusal {
+            self.refuse(host, &error.to_string());
+        }
+    }
+
+    fn refuse(&mut self, host: usize, error: &str) {
+        self.trace
+            .note(self.now, format_args!("node-{host} refuses: {error}"));
+        if self.refusals.len() < 100 {
+            self.refusals.push(format!("node-{host}: {error}"));
+        }
+    }
+
+    /// Acts on a host's process and does what it asks for, until it asks for nothing.
+    fn act(&mut self, host: usize, act: impl FnOnce(&mut Process<R>, Timestamp) -> Reaction) {
+        let now = self.now;
+        let process = self.hosts[host].process.as_mut().expect("the host runs");
+        let reaction = act(process, now);
+        self.react(host, reaction);
+        self.settle(host);
+        let process = self.hosts[host].process.as_mut().expect("the host runs");
+        let ends = process.advance(now);
+        self.settle(host);
+        if ends {
+            self.trace.note(now, format_args!("node-{host} has left"));
+            self.gone(host);
             return;
         }
-        let delay = Duration::from_nanos(self.random(self.conditions.delay.as_nanos() as u64));
-        self.sent += 1;
-        self.on_the_way.push(Reverse(Delivery {
-            at: self.now + delay,
-            number: self.sent,
+        self.hosts[host].wanted = self.process(host).next_timeout();
+        self.schedule(host);
+    }
+
+    fn gone(&mut self, host: usize) {
+        drop(self.crash(host));
+    }
+
+    fn react(&mut self, host: usize, reaction: Reaction) {
+        let process = self.hosts[host].process.as_mut().expect("the host runs");
+        for (origin, broadcast) in reaction.broadcasts {
+            process.machine.broadcast(origin, broadcast);
+        }
+        if reaction.wants_push_pull {
+            self.ask_anybody(host);
+        }
+    }
+
+    fn settle(&mut self, host: usize) {
+        let now = self.now;
+        while let Some(process) = self.hosts[host].process.as_mut()
+            && let Some(output) = process.machine.poll_output()
+        {
+            match output {
+                Output::Packet { to, payload } => {
+                    self.trace.hash(&(host, to, &payload));
+                    self.send_packet(host, to, payload);
+                }
+                Output::PushPull { to, .. } => self.open_stream(host, to, false),
+                // Machines of the dskit dialect ask for none.
+                Output::StreamPing { .. } => {}
+                Output::Event(event) => {
+                    self.trace
+                        .note(now, format_args!("node-{host} sees {event:?}"));
+                    process.events.push(event);
+                }
+                Output::UserMessage(message) => {
+                    let reaction = process.replica.receive(now, &message);
+                    self.react(host, reaction);
+                }
+            }
+        }
+    }
+
+    fn schedule(&mut self, host: usize) {
+        let place = &mut self.hosts[host];
+        if place.wanted < place.scheduled {
+            place.scheduled = place.wanted.max(self.now);
+            let at = place.scheduled;
+            self.calendar.enter(at, Happening::Wake(host));
+        }
+    }
+
+    fn join_if_due(&mut self, host: usize) {
+        let now = self.now;
+        let process = self.hosts[host].process.as_mut();
+        let joiner = process.and_then(|process| process.joiner.as_mut());
+        let (Some(joiner), Some(rejoin)) = (joiner, self.rejoin) else {
+            return;
+        };
+        if joiner.next > now {
+            return;
+        }
+        if joiner.joined {
+            joiner.next = now + rejoin;
+        } else {
+            joiner.next = now + joiner.backoff;
+            joiner.backoff = (joiner.backoff * 2).min(JOIN_PAUSES.1);
+        }
+        let count = if joiner.joined { 1 } else { SEEDS_ASKED };
+        for seed in self.seeds_for(host, count) {
+            self.open_stream(host, seed, true);
+        }
+        self.hosts[host].wanted = self.process(host).next_timeout();
+        self.schedule(host);
+    }
+
+    /// Chooses among the addresses that a name server would return.
+    fn seeds_for(&mut self, host: usize, count: usize) -> Vec<SocketAddr> {
+        let others: Vec<usize> = self
+            .running()
+            .into_iter()
+            .filter(|&other| other != host)
+            .collect();
+        let chosen = self.random.sample(others.len(), count);
+        chosen
+            .into_iter()
+            .map(|at| self.hosts[others[at]].address.socket_addr())
+            .collect()
+    }
+
+    fn ask_anybody(&mut self, host: usize) {
+        let own = self.address(host);
+        let members = self.process(host).machine.members();
+        let others: Vec<SocketAddr> = members
+            .filter(|node| node.state == NodeState::Alive && node.address != own)
+            .map(|node| node.address.socket_addr())
+            .collect();
+        if !others.is_empty() {
+            let to = *self.random.pick(&others);
+            self.open_stream(host, to, false);
+        }
+    }
+
+    fn send_packet(&mut self, from: usize, to: SocketAddr, payload: Vec<u8>) {
+        let twice = self.random.percent(self.links.conditions.duplication);
+        let parcel = Parcel::Packet(Rc::new(payload));
+        self.packets += 1;
+        if twice {
+            self.send(from, to, None, parcel.clone());
+        }
+        self.send(from, to, None, parcel);
+    }
+
+    fn open_stream(&mut self, from: usize, to: SocketAddr, join: bool) {
+        let process = self.hosts[from].process.as_mut().expect("the host runs");
+        let state = process.replica.state();
+        let bytes = process.machine.push_pull_request(join, &state);
+        let opened = self.now;
+        self.send(
             from,
             to,
-            parcel,
-        }));
+            None,
+            Parcel::Request {
+                bytes: bytes.into(),
+                opened,
+            },
+        );
     }
 
-    fn learn(&mut self, host: usize, word: &str, origin: Origin) {
-        if !self.host_mut(host).words.insert(word.to_owned()) {
+    fn send(&mut self, from: usize, to: SocketAddr, to_life: Option<u32>, parcel: Parcel) {
+        let Some(delay) = self.links.carry(from, octets(to).host, &mut self.random) else {
             return;
-        }
-        let id: Arc<str> = word.into();
-        let broadcast = Broadcast {
-            key: "words".into(),
-            ids: BTreeSet::from([id]),
-            version: self.host(host).words.len() as u64,
-            payload: Bytes::from(word.to_owned()),
         };
-        self.host_mut(host).machine.broadcast(origin, broadcast);
-    }
-
-    fn user_state(&self, host: usize) -> Vec<u8> {
-        let words: Vec<&str> = self.host(host).words.iter().map(String::as_str).collect();
-        words.join("\n").into_bytes()
-    }
-
-    fn record(&mut self, what: &impl Debug) {
-        format!("{what:?}").hash(&mut self.trace);
+        let letter = Letter {
+            from,
+            from_life: self.hosts[from].life,
+            source: Rc::clone(&self.hosts[from].source),
+            to,
+            to_life,
+            parcel,
+        };
+        self.calendar
+            .enter(self.now + delay, Happening::Arrival(letter));
     }
 }
 
-fn host_at(address: SocketAddr) -> usize {
+impl<R> Drop for Network<R> {
+    /// Shows how it came to a failure.
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            println!("{}", self.trace.tail(400));
+        }
+    }
+}
+
+struct IpOctets {
+    generation: u8,
+    host: usize,
+}
+
+/// Returns the address of a host that has moved `generation` times.
+fn address(host: usize, generation: u8) -> Address {
+    Address::v4([10, generation, (host >> 8) as u8, host as u8], 7946)
+}
+
+fn octets(address: SocketAddr) -> IpOctets {
     match address {
         SocketAddr::V4(address) => {
-            let [.., high, low] = address.ip().octets();
-            usize::from(high) << 8 | usize::from(low)
+            let [_, generation, high, low] = address.ip().octets();
+            let host = usize::from(high) << 8 | usize::from(low);
+            IpOctets { generation, host }
         }
         SocketAddr::V6(address) => panic!("nobody has the address {address}"),
     }
 }
 
 /// Reads a stream in pieces, as a socket hands it out.
-fn read(mut reader: StreamReader, bytes: &[u8]) -> PushPull {
-    for piece in bytes.chunks(97) {
-        if let Some(message) = reader.feed(piece).expect("the stream is valid") {
-            match message {
-                StreamMessage::PushPull(state) => return state,
-                other => panic!("not a push/pull: {other:?}"),
-            }
+fn read(mut reader: StreamReader, bytes: &[u8]) -> Result<PushPull, String> {
+    for piece in bytes.chunks(4096) {
+        match reader.feed(piece) {
+            Ok(None) => {}
+            Ok(Some(StreamMessage::PushPull(state))) => return Ok(state),
+            Ok(Some(other)) => return Err(format!("not a push/pull: {other:?}")),
+            Err(error) => return Err(error.to_string()),
         }
     }
-    panic!("the stream is not complete");
+    Err("the stream is not complete".to_owned())
 }
