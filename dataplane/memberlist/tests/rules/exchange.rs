@@ -47,7 +47,10 @@ fn a_death_seen_by_others_is_a_suspicion_and_a_departure_is_believed() {
         remote("a", NodeState::Dead, &VSN),
         remote("b", NodeState::Left, &VSN),
     ];
-    assert_eq!(machine.handle_push_pull(NOW, &push_pull(nodes)), Ok(Merged::default()));
+    assert_eq!(
+        machine.handle_push_pull(NOW, &push_pull(nodes)),
+        Ok(Merged::default())
+    );
     assert_eq!(state(&machine, "a"), Some(NodeState::Suspect));
     assert_eq!(state(&machine, "b"), Some(NodeState::Left));
 }

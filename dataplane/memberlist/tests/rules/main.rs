@@ -1,18 +1,21 @@
 //! One machine against hand-made messages: the rules of memberlist, one by one.
 
+mod classic;
 mod encryption;
 mod exchange;
 mod gossip;
+mod library;
 mod membership;
 mod probe;
+mod zones;
 
 use std::net::SocketAddr;
 use std::time::Duration;
 
 use bytes::Bytes;
 use pyroscope_memberlist::{
-    Accusation, Ack, Address, Alive, Broadcast, Config, Event, IndirectPing, Machine, Merged, Message,
-    NodeState, Origin, Output, Ping, PushPull, PushPullNode, Timestamp, WireError, packet,
+    Accusation, Ack, Address, Alive, Broadcast, Config, Event, IndirectPing, Machine, Merged,
+    Message, NodeState, Origin, Output, Ping, PushPull, PushPullNode, Timestamp, WireError, packet,
 };
 
 const NOW: Timestamp = Timestamp::from_duration(Duration::from_secs(1000));

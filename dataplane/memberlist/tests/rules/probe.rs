@@ -1,5 +1,7 @@
 //! Pings, asked and answered.
 
+use pyroscope_memberlist::StreamMessage;
+
 use super::*;
 
 #[test]
@@ -206,4 +208,148 @@ fn probes_for_others_are_bounded_and_make_room_again() {
     );
     machine.handle_timeout(after(2));
     accept(&mut machine, request);
+}
+
+/// Lets the machine run until it pings somebody, who does not answer.
+fn first_ping(machine: &mut Machine) -> (Timestamp, SocketAddr, Ping) {
+    loop {
+        let now = machine.next_timeout();
+        machine.handle_timeout(now);
+        for (to, message) in sent(machine) {
+            if let Message::Ping(ping) = message {
+                return (now, to, ping);
+            }
+        }
+    }
+}
+
+fn indirect_pings(machine: &mut Machine) -> usize {
+    let is_request =
+        |(_, message): &(SocketAddr, Message)| matches!(message, Message::IndirectPing(_));
+    sent(machine).iter().filter(|sent| is_request(sent)).count()
+}
+
+#[test]
+fn a_refused_connection_makes_others_be_asked_at_once() {
+    let mut machine = with_nodes(4);
+    let (now, to, ping) = first_ping(&mut machine);
+    machine.handle_unreachable(now, "10.0.0.99:7946".parse().expect("an address"));
+    assert_eq!(indirect_pings(&mut machine), 0, "that is somebody else");
+    machine.handle_unreachable(now, to);
+    assert_eq!(indirect_pings(&mut machine), 3);
+    machine.handle_unreachable(now, to);
+    assert_eq!(indirect_pings(&mut machine), 0, "they are asked once");
+    assert_eq!(state(&machine, &ping.node), Some(NodeState::Alive));
+
+    for nacks in 1..=3 {
+        assert_eq!(
+            handle(&mut machine, now, Message::Nack(ping.seq_no)),
+            Ok(())
+        );
+        let expected = match nacks {
+            3 => NodeState::Suspect,
+            _ => NodeState::Alive,
+        };
+        assert_eq!(state(&machine, &ping.node), Some(expected), "{nacks} nacks");
+    }
+    assert_eq!(machine.health_score(), 0, "the fault is not here");
+    machine.handle_unreachable(now, to);
+    assert_eq!(state(&machine, &ping.node), Some(NodeState::Suspect));
+}
+
+#[test]
+fn a_refused_node_that_others_reach_is_not_suspected() {
+    let mut machine = with_nodes(4);
+    let (now, to, ping) = first_ping(&mut machine);
+    machine.handle_unreachable(now, to);
+    let ack = Ack {
+        seq_no: ping.seq_no,
+        payload: None,
+    };
+    assert_eq!(handle(&mut machine, now, Message::Ack(ack)), Ok(()));
+    for _ in 0..3 {
+        assert_eq!(
+            handle(&mut machine, now, Message::Nack(ping.seq_no)),
+            Ok(())
+        );
+    }
+    assert_eq!(state(&machine, &ping.node), Some(NodeState::Alive));
+    assert!(
+        !events(&mut machine)
+            .iter()
+            .any(|event| matches!(event, Event::PingCompleted { .. })),
+        "the time of somebody else's ping says nothing"
+    );
+}
+
+#[test]
+fn a_refused_relay_is_reported_at_once() {
+    let mut machine = machine();
+    let request = IndirectPing {
+        seq_no: 77,
+        target: vec![10, 0, 0, 3],
+        port: 7946,
+        node: "b".to_owned(),
+        nack: true,
+        source_addr: vec![10, 0, 0, 2],
+        source_port: 7946,
+        source_node: "a".to_owned(),
+    };
+    accept(&mut machine, Message::IndirectPing(request));
+    outputs(&mut machine);
+    machine.handle_unreachable(NOW, "10.0.0.3:7946".parse().expect("an address"));
+    let sent = sent(&mut machine);
+    assert!(matches!(&sent[0], (_, Message::Nack(77))), "{sent:?}");
+    machine.handle_timeout(after(2));
+    let is_nack = |(_, message): &(SocketAddr, Message)| matches!(message, Message::Nack(_));
+    assert!(
+        !super::sent(&mut machine).iter().any(is_nack),
+        "it is reported once"
+    );
+}
+
+#[test]
+fn classic_nodes_are_asked_by_stream_as_well() {
+    let config = Config::lan("me", Address::v4([10, 0, 0, 1], 7946));
+    for answers in [true, false] {
+        let mut machine = Machine::new(config.clone(), 7, NOW).expect("the config is valid");
+        for (name, host) in [("a", 10), ("b", 11)] {
+            accept(&mut machine, Message::Alive(alive(name, host, 1)));
+        }
+        outputs(&mut machine);
+        let (now, to, ping) = first_ping(&mut machine);
+        let now = now + Duration::from_millis(500);
+        machine.handle_timeout(now);
+        let asked = outputs(&mut machine)
+            .into_iter()
+            .find_map(|output| match output {
+                Output::StreamPing {
+                    to,
+                    node,
+                    request,
+                    deadline,
+                } => Some((to, node, request, deadline)),
+                _ => None,
+            });
+        let (asked_at, node, request, deadline) = asked.expect("it is asked by stream");
+        assert_eq!((asked_at, &*node), (to, ping.node.as_str()));
+        assert_eq!(deadline, now + Duration::from_millis(500));
+        let read = machine.request_reader().feed(&request);
+        assert_eq!(read, Ok(Some(StreamMessage::Ping(ping.clone()))));
+        if answers {
+            let ack = Ack {
+                seq_no: ping.seq_no,
+                payload: None,
+            };
+            machine.handle_stream_ack(now, &ack);
+            let reached = Event::ReachedByStream { node };
+            assert!(events(&mut machine).contains(&reached));
+        }
+        run_between(&mut machine, now, deadline, |_, _, _, _| {});
+        let expected = match answers {
+            true => NodeState::Alive,
+            false => NodeState::Suspect,
+        };
+        assert_eq!(state(&machine, &ping.node), Some(expected));
+    }
 }
