@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 pub use distributor::{Distributor, DistributorRing};
 pub use ingester::{Ingester, KvStore, Lifecycler, Ring};
 pub use limits::Limits;
-pub use memberlist::Memberlist;
+pub use memberlist::{Memberlist, PropagationDelayTracker, ZoneAwareRouting};
 pub use server::{LogFormat, LogLevel, Server};
 pub(crate) use target::split;
 pub use target::{CommaList, ParseTargetError, Target, Targets};

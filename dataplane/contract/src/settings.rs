@@ -68,15 +68,13 @@ const ELSEWHERE: [&str; 17] = [
 ];
 
 /// Subsections whose every key is taken with one warning.
-const ELSEWHERE_WITHIN: [&str; 14] = [
+const ELSEWHERE_WITHIN: [&str; 12] = [
     "ingester.lifecycler.ring.kvstore.consul",
     "ingester.lifecycler.ring.kvstore.etcd",
     "ingester.lifecycler.ring.kvstore.multi",
     "distributor.ring.kvstore.consul",
     "distributor.ring.kvstore.etcd",
     "distributor.ring.kvstore.multi",
-    "memberlist.propagation_delay_tracker",
-    "memberlist.zone_aware_routing",
     "server.cluster_validation",
     "storage.azure",
     "storage.cos",

@@ -6,7 +6,7 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 use anyhow::{Context as _, Result};
 use axum::Router;
 use contract::{Config, config::Target};
-use gossip::Gossip;
+use gossip::{Dialect, Gossip, Listeners};
 use prometheus_client::registry::Registry;
 use tokio::net::TcpListener;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -117,12 +117,20 @@ struct Shared {
 
 impl Shared {
     async fn start(config: &Config, registry: &mut Registry) -> Result<Self> {
-        let listener = bind(&settings::gossip_address(config)?, "gossip").await?;
-        let gossip_addr = listener.local_addr()?;
-        let gossip = Gossip::start(settings::gossip(config), listener, registry, rand::random())
+        let addresses = settings::gossip_addresses(config)?;
+        let listeners = Listeners::bind(&addresses, Dialect::Dskit)
             .await
-            .map(Arc::new)
-            .context("cannot start gossip")?;
+            .with_context(|| format!("cannot listen on {addresses:?} for gossip"))?;
+        let gossip_addr = listeners.local_addr()?;
+        let gossip = Gossip::start(
+            settings::gossip(config)?,
+            listeners,
+            registry,
+            rand::random(),
+        )
+        .await
+        .map(Arc::new)
+        .context("cannot start gossip")?;
         let clients = Arc::new(Clients::new(settings::max_message_bytes(config)));
         let key = config.ingester.lifecycler.ring.kvstore.ingester_ring_key();
         let watcher = RingWatcher::new(

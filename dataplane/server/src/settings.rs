@@ -1,11 +1,12 @@
 //! From the configuration to what each component takes; pure, but for the
 //! host's name and addresses.
 
-use std::net::IpAddr;
+mod gossip;
 
-use anyhow::{Context as _, Result, bail};
+use std::net::{IpAddr, SocketAddr};
+
+use anyhow::{Context as _, Result};
 use contract::Config;
-use gossip::Compression;
 use profile::{LabelLimits, pprof};
 use ring::{LifecyclerConfig, Op, Ring, RingConfig};
 
@@ -15,6 +16,8 @@ use crate::{
     querier,
     ring_view::unix_seconds,
 };
+
+pub(crate) use gossip::gossip;
 
 const MEBIBYTE: f64 = 1024.0 * 1024.0;
 
@@ -32,17 +35,24 @@ pub(crate) fn http_address(config: &Config) -> String {
     )
 }
 
-/// Returns the address of the gossip listener.
+/// Returns the addresses of the gossip listeners.
 ///
 /// # Errors
 ///
-/// Fails when several bind addresses are given: one listener serves gossip.
-pub(crate) fn gossip_address(config: &Config) -> Result<String> {
-    match config.memberlist.bind_addr.as_slice() {
-        [] => Ok(address("", config.memberlist.bind_port)),
-        [one] => Ok(address(one, config.memberlist.bind_port)),
-        _ => bail!("-memberlist.bind-addr is given more than once; one address is supported"),
-    }
+/// Fails when one is no IP address.
+pub(crate) fn gossip_addresses(config: &Config) -> Result<Vec<SocketAddr>> {
+    let port = config.memberlist.bind_port;
+    let hosts = config.memberlist.bind_addr.iter().map(String::as_str);
+    let any = config.memberlist.bind_addr.is_empty().then_some("0.0.0.0");
+    any.into_iter()
+        .chain(hosts)
+        .map(|host| {
+            let ip: IpAddr = host
+                .parse()
+                .with_context(|| format!("-memberlist.bind-addr {host:?} is not an IP address"))?;
+            Ok(SocketAddr::new(ip, port))
+        })
+        .collect()
 }
 
 fn address(host: &str, port: u16) -> String {
@@ -82,53 +92,6 @@ pub(crate) fn max_body_bytes(config: &Config) -> usize {
 /// largest, one of them compressed, or many of the usual ones.
 pub(crate) fn max_open_bytes(config: &Config) -> usize {
     max_body_bytes(config).saturating_mul(2).max(MIN_OPEN_BYTES)
-}
-
-/// Returns the settings of membership.
-pub(crate) fn gossip(config: &Config) -> gossip::Config {
-    let memberlist = &config.memberlist;
-    let compression = if memberlist.compression_enabled {
-        Compression::Lzw
-    } else {
-        Compression::None
-    };
-    gossip::Config {
-        node_name: memberlist.node_name.clone(),
-        randomize_node_name: memberlist.randomize_node_name,
-        advertise_addr: memberlist.advertise_addr.clone(),
-        advertise_port: if memberlist.advertise_addr.is_empty() {
-            0
-        } else {
-            memberlist.advertise_port
-        },
-        join: memberlist.join_members.clone(),
-        rejoin_interval: memberlist.rejoin_interval.get(),
-        min_join_backoff: memberlist.min_join_backoff.get(),
-        max_join_backoff: memberlist.max_join_backoff.get(),
-        max_join_retries: memberlist.max_join_retries,
-        abort_if_join_fails: memberlist.abort_if_cluster_join_fails,
-        cluster_label: memberlist.cluster_label.clone(),
-        cluster_label_verification_disabled: memberlist.cluster_label_verification_disabled,
-        compression,
-        stream_timeout: memberlist.stream_timeout.get(),
-        packet_dial_timeout: memberlist.packet_dial_timeout.get(),
-        packet_write_timeout: memberlist.packet_write_timeout.get(),
-        acquire_writer_timeout: memberlist.acquire_writer_timeout.get(),
-        max_concurrent_writes: memberlist.max_concurrent_writes,
-        gossip_interval: memberlist.gossip_interval.get(),
-        gossip_nodes: memberlist.gossip_nodes as usize,
-        gossip_to_dead_nodes_time: memberlist.gossip_to_dead_nodes_time.get(),
-        push_pull_interval: memberlist.pull_push_interval.get(),
-        retransmit_factor: memberlist.retransmit_factor,
-        dead_node_reclaim_time: memberlist.dead_node_reclaim_time.get(),
-        left_ingesters_timeout: memberlist.left_ingesters_timeout.get(),
-        obsolete_entries_timeout: memberlist.obsolete_entries_timeout.get(),
-        leave_timeout: memberlist.leave_timeout.get(),
-        broadcast_timeout_on_shutdown: memberlist
-            .broadcast_timeout_for_local_updates_on_shutdown
-            .get(),
-        ..gossip::Config::default()
-    }
 }
 
 /// Returns how the ring is read.

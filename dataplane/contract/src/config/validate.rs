@@ -2,12 +2,14 @@
 
 use std::net::IpAddr;
 
-use super::{Config, Duration, Target};
+use super::{Config, Duration, Memberlist, Target};
 use crate::error::{Error, Errors};
 use crate::settings;
 
 /// Longest cluster label; its length is one byte on the wire.
 const MOST_LABEL_BYTES: usize = 255;
+/// Longest zone for routing gossip; it travels with the record of each node.
+const MOST_ROUTED_ZONE_BYTES: usize = 16;
 /// A ring with more tokens a member is slower and no more even.
 const MOST_TOKENS: usize = 1 << 14;
 /// No deployment keeps more copies; each write waits for a majority of them.
@@ -146,21 +148,31 @@ impl Config {
                 "memberlist.max_concurrent_writes",
                 memberlist.max_concurrent_writes,
             ),
+            (
+                "memberlist.received_messages_queue_size",
+                memberlist.received_messages_queue_size,
+            ),
+            (
+                "memberlist.watch_prefix_buffer_size",
+                memberlist.watch_prefix_buffer_size,
+            ),
         ];
         for (path, count) in counts {
             rules.at_least_one(path, count);
         }
-        rules.require(
-            memberlist.bind_addr.len() <= 1,
-            "memberlist.bind_addr",
-            || "more than one address is not supported yet; empty is every address".to_owned(),
-        );
         for address in &memberlist.bind_addr {
             rules.ip("memberlist.bind_addr", address);
         }
         if !memberlist.advertise_addr.is_empty() {
             rules.ip("memberlist.advertise_addr", &memberlist.advertise_addr);
         }
+        rules.choice(
+            "memberlist.compression_algorithm",
+            &memberlist.compression_algorithm,
+        );
+        memberlist.check_tls(rules);
+        memberlist.check_zones(rules);
+        memberlist.check_tracker(rules);
     }
 
     fn check_limits(&self, rules: &mut Rules) {
@@ -222,6 +234,53 @@ impl Config {
             "limits.ingestion_body_limit_mb",
             || format!("{} is less than a byte", limits.ingestion_body_limit_mb),
         );
+    }
+}
+
+impl Memberlist {
+    fn check_tls(&self, rules: &mut Rules) {
+        if !self.tls_enabled {
+            return;
+        }
+        for (path, value) in [
+            ("memberlist.tls_cert_path", &self.tls_cert_path),
+            ("memberlist.tls_key_path", &self.tls_key_path),
+        ] {
+            rules.require(!value.is_empty(), path, || {
+                "must be set when -memberlist.tls-enabled is".to_owned()
+            });
+        }
+        let version = self.tls_min_version.as_str();
+        rules.require(
+            matches!(version, "" | "VersionTLS12" | "VersionTLS13"),
+            "memberlist.tls_min_version",
+            || format!("{version:?} is not spoken; use VersionTLS12 or VersionTLS13"),
+        );
+    }
+
+    fn check_zones(&self, rules: &mut Rules) {
+        let routing = &self.zone_aware_routing;
+        rules.choice("memberlist.zone_aware_routing.role", &routing.role);
+        let zone_bytes = routing.instance_availability_zone.len();
+        rules.require(
+            !routing.enabled || (1..=MOST_ROUTED_ZONE_BYTES).contains(&zone_bytes),
+            "memberlist.zone_aware_routing.instance_availability_zone",
+            || format!("must have 1 to {MOST_ROUTED_ZONE_BYTES} bytes when -memberlist.zone-aware-routing.enabled is set"),
+        );
+    }
+
+    fn check_tracker(&self, rules: &mut Rules) {
+        let tracker = &self.propagation_delay_tracker;
+        if tracker.enabled {
+            rules.positive(
+                "memberlist.propagation_delay_tracker.beacon_interval",
+                tracker.beacon_interval,
+            );
+            rules.positive(
+                "memberlist.propagation_delay_tracker.beacon_lifetime",
+                tracker.beacon_lifetime,
+            );
+        }
     }
 }
 

@@ -6,12 +6,6 @@ use super::{Effect, Kind, Setting};
 /// The settings.
 pub(super) const SETTINGS: &[Setting] = &[
     refused(
-        "memberlist.tls-enabled",
-        "memberlist.tls_enabled",
-        Kind::Bool,
-        "false",
-    ),
-    refused(
         "server.http-tls-cert-path",
         "server.http_tls_config.cert_file",
         Kind::Text,

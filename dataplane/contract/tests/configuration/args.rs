@@ -249,8 +249,8 @@ fn messages_name_the_flag_and_the_way_out() {
             "flag -compactor.deletion-delay: \"x\" is not a duration: a number is missing or malformed; write for example 30s, 1h30m or 0",
         ),
         (
-            &["-memberlist.tls-enabled"],
-            "flag -memberlist.tls-enabled: not supported yet; remove it or set it to \"false\"",
+            &["-server.proxy-protocol-enabled"],
+            "flag -server.proxy-protocol-enabled: not supported yet; remove it or set it to \"false\"",
         ),
         (
             &["-storage.backend=gcs"],

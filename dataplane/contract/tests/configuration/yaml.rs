@@ -162,8 +162,8 @@ fn messages_name_the_key_the_place_and_the_way_out() {
             "line 1, column 11: key storage.backend: \"s3\" is not supported yet; supported: filesystem",
         ),
         (
-            "memberlist: {tls_enabled: true}",
-            "line 1, column 14: key memberlist.tls_enabled: not supported yet; remove it or set it to \"false\"",
+            "server: {proxy_protocol_enabled: true}",
+            "line 1, column 10: key server.proxy_protocol_enabled: not supported yet; remove it or set it to \"false\"",
         ),
         (
             "runtime_config: {file: /a.yaml}",
