@@ -16,9 +16,66 @@ const LITERAL: u8 = 8;
 const CHUNK: usize = 64 * 1024;
 
 /// Compresses `message` with its wrapper, or returns `None` if that does not make it strictly smaller.
+///
+/// It is not even tried on what does not look as if it would: most gossip is short or made of random tokens.
 pub(crate) fn shrink(algorithm: Compression, message: &[u8]) -> Option<Vec<u8>> {
+    if !looks_repetitive(message) {
+        return None;
+    }
     let wrapped = wrap(algorithm, message)?;
     (wrapped.len() < message.len()).then_some(wrapped)
+}
+
+/// Tells whether enough pairs of bytes come more than once, in samples of what is long.
+fn looks_repetitive(message: &[u8]) -> bool {
+    /// What is shorter does not make up for the wrapper.
+    const SHORTEST: usize = 64;
+    const SAMPLE: usize = 512;
+    const SAMPLES: usize = 8;
+    /// Random bytes have 3 % repetitions in samples of this size, node records 80 %; LZW gains from some 40 % on.
+    const REPEATED_PERCENT: usize = 33;
+    if message.len() < SHORTEST {
+        return false;
+    }
+    let mut pairs = Pairs::default();
+    if message.len() <= SAMPLE * SAMPLES {
+        pairs.count(message);
+    } else {
+        for sample in 0..SAMPLES {
+            let start = (message.len() - SAMPLE) * sample / (SAMPLES - 1);
+            pairs.count(&message[start..start + SAMPLE]);
+        }
+    }
+    pairs.repeated * 100 >= pairs.total * REPEATED_PERCENT
+}
+
+/// The pairs of bytes seen, one bit each.
+struct Pairs {
+    seen: [u64; 1024],
+    total: usize,
+    repeated: usize,
+}
+
+impl Default for Pairs {
+    fn default() -> Self {
+        Self {
+            seen: [0; 1024],
+            total: 0,
+            repeated: 0,
+        }
+    }
+}
+
+impl Pairs {
+    fn count(&mut self, sample: &[u8]) {
+        for pair in sample.windows(2) {
+            let pair = usize::from(pair[0]) << 8 | usize::from(pair[1]);
+            let (word, bit) = (&mut self.seen[pair / 64], 1 << (pair % 64));
+            self.repeated += usize::from(*word & bit != 0);
+            *word |= bit;
+        }
+        self.total += sample.len() - 1;
+    }
 }
 
 /// Compresses `message` with its wrapper, whatever it costs.
@@ -148,5 +205,20 @@ mod tests {
     fn what_does_not_become_smaller_stays_plain() {
         assert_eq!(shrink(Compression::Lzw, b"short"), None);
         assert!(shrink(Compression::Lzw, &[7; 500]).is_some());
+    }
+
+    #[test]
+    fn only_what_repeats_itself_is_worth_trying() {
+        let mut rng = crate::rng::Rng::new(1);
+        let mut random = |len: usize| (0..len).map(|_| rng.below(256) as u8).collect::<Vec<u8>>();
+        for len in [64, 1000, 100_000] {
+            assert!(!looks_repetitive(&random(len)), "{len} random bytes");
+        }
+        let record =
+            b"\x04\x86\xA4Addr\xA4\x0A\x00\x00\x01\xABIncarnation\x01\xA4Meta\xC0\xA4Node\xA1a";
+        for count in [3, 30, 3000] {
+            assert!(looks_repetitive(&record.repeat(count)), "{count} records");
+        }
+        assert!(!looks_repetitive(&record[..]));
     }
 }

@@ -95,7 +95,21 @@ impl Machine {
         })
     }
 
+    /// Tells whether a record says that another node lives, as is known.
+    fn is_known(&self, remote: &PushPullNode) -> bool {
+        remote.state == NodeState::Alive.to_wire()
+            && remote.name != *self.name
+            && self.nodes.get(remote.name.as_str()).is_some_and(|known| {
+                remote.incarnation <= known.incarnation
+                    && remote.addr == known.address.ip.as_bytes()
+                    && remote.port == known.address.port
+            })
+    }
+
     fn merge(&mut self, now: Timestamp, remote: &PushPullNode) -> Result<(), WireError> {
+        if self.is_known(remote) {
+            return Ok(());
+        }
         let accusation = |from: &str| Accusation {
             incarnation: remote.incarnation,
             node: remote.name.clone(),
