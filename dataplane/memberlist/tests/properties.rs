@@ -8,8 +8,9 @@ use proptest::collection::vec;
 use proptest::option;
 use proptest::prelude::*;
 use pyroscope_memberlist::{
-    Accusation, Ack, Address, Alive, Compression, Config, IndirectPing, Machine, Message, Ping,
-    PushPull, PushPullNode, StreamMessage, Timestamp, WireError, frame, packet,
+    Accusation, Ack, Address, Alive, Compression, Config, EncryptionVersion, IndirectPing, Keyring,
+    Machine, Message, NONCE, Nonces, Ping, PushPull, PushPullNode, Role, StreamMessage, Timestamp,
+    WireError, Zone, frame, packet,
 };
 
 fn bytes(max: usize) -> impl Strategy<Value = Vec<u8>> {
@@ -121,8 +122,23 @@ fn machine(label: &str) -> Machine {
     Machine::new(config, 1, Timestamp::ZERO).expect("the config is valid")
 }
 
+/// Creates a machine that encrypts, and reads what is not encrypted as well.
+fn encrypted_machine(label: &str, verify: bool) -> Machine {
+    let mut config = Config::lan("me", Address::v4([127, 0, 0, 1], 7946));
+    config.label = label.to_owned();
+    config.keyring = Keyring::new([[7; 16]]).ok();
+    config.verify_incoming = verify;
+    let nonces = Nonces::from_secret([1; 32]);
+    Machine::encrypted(config, 1, nonces, Timestamp::ZERO).expect("the config is valid")
+}
+
 /// Hands bytes to every decoder; only panics and endless work can fail this.
 fn decode_everywhere(bytes: &[u8]) {
+    let mut lenient = encrypted_machine("", false);
+    let _ = lenient.handle_packet(Timestamp::ZERO, "127.0.0.1:1", bytes);
+    let _ = lenient.request_reader().feed(bytes);
+    let strict = encrypted_machine("", true).handle_packet(Timestamp::ZERO, "", bytes);
+    assert!(strict.is_err(), "nobody but holders of the key is heard");
     let _ = frame::decode(bytes);
     let _ = packet::decode(bytes);
     let mut machine = machine("");
@@ -250,6 +266,61 @@ proptest! {
         packet[at] ^= 0x01;
         let (messages, error) = packet::decode(&packet);
         prop_assert_eq!((messages, error), (vec![], Some(WireError::Checksum { what: "packet crc" })));
+    }
+
+    #[test]
+    fn what_is_encrypted_comes_back_and_only_unchanged(
+        plain in bytes(300),
+        label in bytes(20),
+        key in prop::sample::select(vec![16usize, 24, 32]),
+        nonce: [u8; NONCE],
+        padded: bool,
+        at: prop::sample::Index,
+        bit in 0..8u32,
+    ) {
+        let version = match padded {
+            true => EncryptionVersion::Padded,
+            false => EncryptionVersion::Unpadded,
+        };
+        let keys = Keyring::new([vec![5; key]]).expect("the key is valid");
+        let mut sealed = keys.seal(version, nonce, &plain, &label).expect("there is a key");
+        prop_assert_eq!(keys.open(&sealed, &label), Ok(plain));
+        prop_assert!(keys.open(&sealed[..at.index(sealed.len())], &label).is_err(), "cut");
+        prop_assert!(keys.open(&sealed, &[&label[..], b"x"].concat()).is_err(), "label");
+        // The version alone is not authenticated, neither is it in Go: it says whether padding follows.
+        let at = 1 + at.index(sealed.len() - 1);
+        sealed[at] ^= 1 << bit;
+        prop_assert!(keys.open(&sealed, &label).is_err(), "byte {} changed", at);
+    }
+
+    #[test]
+    fn encrypted_streams_come_back_however_they_are_cut_and_only_unchanged(
+        state in push_pull(),
+        label in "[a-z.]{0,20}",
+        piece in 1..2000usize,
+        at: prop::sample::Index,
+    ) {
+        let mut opener = encrypted_machine(&label, true);
+        let sent = opener.user_stream(&state.encode()).expect("it is short enough");
+        let mut reader = encrypted_machine(&label, true).request_reader();
+        let mut read = None;
+        for bytes in sent.chunks(piece) {
+            prop_assert_eq!(&read, &None);
+            read = reader.feed(bytes).expect("the stream is valid");
+        }
+        prop_assert_eq!(read, Some(StreamMessage::User(state.encode().into())));
+        let mut damaged = sent;
+        let at = at.index(damaged.len());
+        damaged[at] ^= 0x10;
+        let read = encrypted_machine(&label, true).request_reader().feed(&damaged);
+        prop_assert!(!matches!(read, Ok(Some(_))), "byte {} changed: {:?}", at, read);
+    }
+
+    #[test]
+    fn zones_come_back(name in "[a-z0-9-]{1,16}", bridge: bool) {
+        let role = if bridge { Role::Bridge } else { Role::Member };
+        let zone = Zone { name, role };
+        prop_assert_eq!(Zone::from_meta(&zone.to_meta()), Some(zone));
     }
 
     #[test]
