@@ -77,6 +77,10 @@ impl Broadcast {
         }
     }
 
+    fn len(&self) -> usize {
+        self.payload.len() + self.compact.as_ref().map_or(0, Bytes::len)
+    }
+
     fn form(&self, form: Form) -> &Bytes {
         match (&self.compact, form) {
             (Some(compact), Form::Compact) => compact,
@@ -94,6 +98,9 @@ pub(crate) enum Form {
     Compact,
 }
 
+/// Most bytes in a queue; what was sent most often goes first.
+const MAX_BYTES: usize = 64 * 1024 * 1024;
+
 /// The order of sending: what is not lazy first, then by fewest transmissions, then the longest, then the newest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 struct Rank {
@@ -110,6 +117,8 @@ pub(crate) struct BroadcastQueue {
     by_key: BTreeMap<Arc<str>, BTreeSet<Rank>>,
     /// How many of them are not lazy.
     urgent: usize,
+    /// How long they are together.
+    bytes: usize,
     next_id: u64,
     capacity: usize,
 }
@@ -120,6 +129,7 @@ impl BroadcastQueue {
             ranked: BTreeMap::new(),
             by_key: BTreeMap::new(),
             urgent: 0,
+            bytes: 0,
             next_id: 0,
             capacity,
         }
@@ -152,7 +162,7 @@ impl BroadcastQueue {
                 broadcast.inherit(&replaced);
             }
         }
-        if self.ranked.len() >= self.capacity
+        while (self.ranked.len() >= self.capacity || self.bytes + broadcast.len() > MAX_BYTES)
             && let Some((&last, _)) = self.ranked.last_key_value()
         {
             self.remove(last);
@@ -208,6 +218,7 @@ impl BroadcastQueue {
 
     fn insert(&mut self, rank: Rank, broadcast: Broadcast) {
         self.urgent += usize::from(!broadcast.lazy);
+        self.bytes += broadcast.len();
         self.by_key
             .entry(Arc::clone(&broadcast.key))
             .or_default()
@@ -218,6 +229,7 @@ impl BroadcastQueue {
     fn remove(&mut self, rank: Rank) -> Option<Broadcast> {
         let broadcast = self.ranked.remove(&rank)?;
         self.urgent -= usize::from(!broadcast.lazy);
+        self.bytes -= broadcast.len();
         if let Some(ranks) = self.by_key.get_mut(&broadcast.key) {
             ranks.remove(&rank);
             if ranks.is_empty() {

@@ -33,6 +33,9 @@ pub use exchange::Merged;
 use probe::{Probe, Relay};
 use schedule::{Schedule, tick};
 
+/// Most pings in a packet that are answered: peers send one, and each answer may go anywhere.
+const MAX_PINGS: usize = 4;
+
 /// The membership of one node.
 ///
 /// After each call that takes `&mut self`, drain [`Self::poll_output`] and set a timer to [`Self::next_timeout`].
@@ -166,7 +169,17 @@ impl Machine {
         payload: &[u8],
     ) -> Result<(), WireError> {
         let (messages, mut error) = packet::decode(&self.unwrap_packet(payload)?);
+        let mut pings = 0;
         for message in messages {
+            pings += usize::from(matches!(
+                message,
+                Message::Ping(_) | Message::IndirectPing(_)
+            ));
+            if pings > MAX_PINGS {
+                let (what, limit) = ("pings in a packet", MAX_PINGS);
+                error.get_or_insert(WireError::Full { what, limit });
+                break;
+            }
             if let Err(refused) = self.handle_message(now, from, message) {
                 error.get_or_insert(refused);
             }
@@ -193,10 +206,12 @@ impl Machine {
             }
             Message::Alive(alive) => self.handle_alive(now, &alive),
             Message::Suspect(accusation) => {
+                accusation.check()?;
                 self.handle_suspect(now, &accusation);
                 Ok(())
             }
             Message::Dead(accusation) => {
+                accusation.check()?;
                 self.handle_dead(now, &accusation);
                 Ok(())
             }

@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 
+use crate::config::MAX_NAME;
 use crate::error::WireError;
 use crate::msgpack::{Reader, Writer};
 
@@ -290,6 +291,17 @@ impl Ack {
 }
 
 impl Accusation {
+    /// Refuses names that nobody has: they would be stored and gossiped on.
+    pub(crate) fn check(&self) -> Result<(), WireError> {
+        match self.node.len().max(self.from.len()) <= MAX_NAME {
+            true => Ok(()),
+            false => Err(WireError::Malformed {
+                what: "accusation",
+                reason: "node name is longer than 255 bytes",
+            }),
+        }
+    }
+
     fn encode(&self, kind: u8) -> Vec<u8> {
         let mut out = Writer::message(kind, 3);
         out.raw("From", self.from.as_bytes());

@@ -19,6 +19,8 @@ pub(crate) const PART: usize = 2;
 pub(crate) const MAX_PART: usize = 0xFFFF;
 /// Most messages in a compound; their number has 8 bits.
 pub(crate) const MAX_PARTS: usize = 255;
+/// Most messages in a packet, whatever its nesting: peers send one compound.
+const MAX_MESSAGES: usize = 1024;
 /// Deepest nesting of compound and compress.
 const MAX_DEPTH: usize = 4;
 
@@ -87,6 +89,10 @@ impl Decoder {
                 self.budget -= plain.len();
                 self.message(&Bytes::from(plain), depth + 1)
             }
+            _ if self.messages.len() == MAX_MESSAGES => Err(WireError::Full {
+                what: "messages in a packet",
+                limit: MAX_MESSAGES,
+            }),
             _ => {
                 self.messages.push(Message::decode(bytes)?);
                 Ok(())

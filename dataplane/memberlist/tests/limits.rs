@@ -1,8 +1,12 @@
 //! Hostile input: what strangers announce costs nothing, what they nest or inflate is refused.
 
+use std::collections::BTreeSet;
+
+use bytes::Bytes;
 use pyroscope_memberlist::{
-    Address, Compression, Config, MAX_NODES, MAX_STREAM, MAX_USER_STATE, Machine, Message,
-    StreamReader, Timestamp, WireError, frame, packet,
+    Accusation, Address, Broadcast, Compression, Config, Keyring, MAX_NODES, MAX_STREAM,
+    MAX_USER_STATE, Machine, Message, Nonces, Origin, Ping, StreamReader, Timestamp, WireError,
+    frame, packet,
 };
 
 fn reader() -> StreamReader {
@@ -236,4 +240,135 @@ fn ciphertext_that_starts_like_an_empty_map_is_no_ping() {
             "nonce {nonce:x}"
         );
     }
+}
+
+fn machine() -> Machine {
+    let config = Config::new("me", Address::v4([127, 0, 0, 1], 7946));
+    Machine::new(config, 1, Timestamp::ZERO).expect("the config is valid")
+}
+
+#[test]
+fn one_packet_cannot_make_a_node_answer_a_thousand_times() {
+    let ping = Message::Ping(Ping {
+        source_addr: vec![10, 0, 0, 1],
+        source_port: 80,
+        ..Ping::default()
+    });
+    let mut machine = machine();
+    let flood = compound(&vec![ping.encode(); 255]);
+    let refused = machine.handle_packet(Timestamp::ZERO, "", &flood);
+    assert_eq!(
+        refused,
+        Err(WireError::Full {
+            what: "pings in a packet",
+            limit: 4
+        })
+    );
+    let answers = std::iter::from_fn(|| machine.poll_output()).count();
+    assert_eq!(answers, 4);
+}
+
+#[test]
+fn the_messages_of_one_packet_are_counted_whatever_their_nesting() {
+    let inner = compound(&vec![Message::Nack(1).encode(); 255]);
+    let flood = compound(&vec![inner; 6]);
+    let (messages, error) = packet::decode(&flood);
+    assert_eq!(messages.len(), 1024);
+    assert_eq!(error.map(|error| error.kind()), Some("full"));
+}
+
+#[test]
+fn names_that_nobody_has_are_not_stored() {
+    let long = "x".repeat(256);
+    for (node, from) in [("me", &*long), (&*long, "me")] {
+        let accusation = Accusation {
+            incarnation: 1,
+            node: node.to_owned(),
+            from: from.to_owned(),
+        };
+        for message in [
+            Message::Suspect(accusation.clone()),
+            Message::Dead(accusation),
+        ] {
+            let mut machine = machine();
+            let refused = machine.handle_packet(Timestamp::ZERO, "", &message.encode());
+            assert_eq!(refused.map_err(|error| error.kind()), Err("malformed"));
+            assert_eq!(machine.poll_output(), None);
+        }
+    }
+}
+
+#[test]
+fn queued_updates_are_bounded_in_bytes() {
+    let mut machine = machine();
+    let megabyte = Bytes::from(vec![0; 1 << 20]);
+    for key in 0..100 {
+        let update = Broadcast::new(key.to_string(), ["id"], 1, megabyte.clone());
+        machine.broadcast(Origin::Forwarded, update);
+    }
+    assert_eq!(
+        machine.queued_broadcasts(Origin::Forwarded),
+        63,
+        "of 64 MiB"
+    );
+}
+
+#[test]
+fn an_encrypted_stream_cannot_announce_more_than_anybody_sends() {
+    let mut config = Config::lan("me", Address::v4([127, 0, 0, 1], 7946));
+    config.keyring = Keyring::new([[1; 16]]).ok();
+    let nonces = Nonces::from_secret([1; 32]);
+    let machine =
+        Machine::encrypted(config, 1, nonces, Timestamp::ZERO).expect("the config is valid");
+    let announce = |len: u32| [&[10][..], &len.to_be_bytes()].concat();
+    let refused = machine.request_reader().feed(&announce(u32::MAX));
+    assert_eq!(refused.map_err(|error| error.kind()), Err("too_large"));
+    let awaited = machine
+        .request_reader()
+        .feed(&announce(MAX_USER_STATE as u32));
+    assert_eq!(awaited, Ok(None));
+}
+
+#[test]
+fn every_refusal_has_a_kind_of_its_own() {
+    let size = WireError::TooLarge {
+        what: "",
+        size: 1,
+        limit: 0,
+    };
+    let malformed = WireError::Malformed {
+        what: "",
+        reason: "",
+    };
+    let label = WireError::LabelMismatch {
+        found: String::new(),
+        expected: String::new(),
+    };
+    let not_admitted = WireError::NotAdmitted {
+        node: String::new(),
+        reason: String::new(),
+    };
+    let name = String::new();
+    let errors = [
+        WireError::Truncated { what: "" },
+        size,
+        malformed,
+        WireError::UnexpectedType {
+            found: 0,
+            place: "",
+        },
+        WireError::Encrypted,
+        WireError::NotEncrypted,
+        WireError::UnknownKey,
+        label,
+        WireError::Checksum { what: "" },
+        WireError::TooDeep { limit: 0 },
+        WireError::UnknownCompression { algorithm: 0 },
+        WireError::WrongNode { name: name.clone() },
+        WireError::NoReturnAddress { from: name },
+        WireError::Full { what: "", limit: 0 },
+        not_admitted,
+    ];
+    let kinds: BTreeSet<&str> = errors.iter().map(WireError::kind).collect();
+    assert_eq!(kinds.len(), errors.len());
 }

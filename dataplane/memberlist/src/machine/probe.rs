@@ -221,7 +221,11 @@ impl Machine {
             address: target.address.socket_addr(),
             started: now,
             ask_others: Some(now + self.config.probe_timeout),
-            ends: now + self.config.probe_interval * (self.health_score + 1),
+            ends: now
+                + self
+                    .config
+                    .probe_interval
+                    .saturating_mul(self.health_score + 1),
             nacks_expected: 0,
             nacks_received: 0,
             silent: 0,
