@@ -199,6 +199,15 @@ impl Config {
                 "must not exceed 255 bytes",
             ));
         }
+        let tracker = &self.propagation_delay_tracker;
+        if tracker.enabled
+            && (tracker.beacon_interval.is_zero() || tracker.beacon_lifetime.is_zero())
+        {
+            return Err(GossipError::invalid(
+                "propagation-delay-tracker",
+                "beacon-interval and beacon-lifetime must be greater than zero",
+            ));
+        }
         if self.received_messages_queue_size == 0 {
             return Err(GossipError::invalid(
                 "received-messages-queue-size",
@@ -294,7 +303,7 @@ impl FromStr for ZoneRole {
 
 /// Measures how long changes take to arrive: nodes publish beacons now and
 /// then, and compare their age when they see those of others.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PropagationDelayTracker {
     /// Publishes beacons and measures.
     pub enabled: bool,

@@ -15,7 +15,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::driver::{COMMAND_QUEUE, Driver, PushPuller, Shutdown};
 use crate::join::{self, Joiner, Outcome};
-use crate::kv::{Kv, Shared};
+use crate::kv::{self, Kv, Shared};
 use crate::member::{Clock, Member};
 use crate::metrics::{ClientMetrics, TransportMetrics};
 use crate::refusals::Refusals;
@@ -118,6 +118,11 @@ impl Gossip {
         let transport = Transport::open(listeners, parts);
         let metrics = ClientMetrics::register(registry);
         let shared = Arc::new(Shared::new(config.into(), metrics.clone()));
+        let abort = tasks.abort.clone();
+        let store = shared.clone().run(name.clone());
+        tasks.others.spawn(async move {
+            abort.run_until_cancelled(store).await;
+        });
         let (command_sender, commands) = mpsc::channel(COMMAND_QUEUE);
         let push_puller = PushPuller::new(
             command_sender,
@@ -313,6 +318,7 @@ fn machine(
     settings.gossip_to_the_dead_time = config.gossip_to_dead_nodes_time;
     settings.dead_node_reclaim_time = config.dead_node_reclaim_time;
     settings.retransmit_mult = config.retransmit_factor;
+    settings.delegate_versions = kv::DELEGATE_VERSIONS;
     Machine::new(settings, seed, clock.now())
         .map_err(|error| GossipError::invalid(error.field, error.reason))
 }

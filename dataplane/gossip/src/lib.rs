@@ -29,7 +29,7 @@ pub use config::{
 };
 pub use error::GossipError;
 pub use gossip::Gossip;
-pub use kv::{CasError, EntryStatus, Kv};
+pub use kv::{CasError, EntryStatus, Kv, PrefixWatch, Watch};
 pub use member::{Member, MemberState};
 pub use tls::{CipherSuites, TlsConfig, TlsError, TlsVersion};
 pub use transport::Listeners;

@@ -4,6 +4,7 @@
 
 mod support;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -44,8 +45,16 @@ fn left(id: &str, timestamp: i64) -> InstanceDesc {
 
 /// Writes as a component does, from what it reads.
 fn set(store: &mut Store, updated: Desc, now_ms: i64) -> Result<Update, StoreError> {
-    let version = store.snapshot(RING).version;
+    let version = store.snapshot::<Desc>(RING).version;
     store.compare_and_set(RING, version, updated, now_ms)
+}
+
+fn view(store: &Store) -> Arc<Desc> {
+    store.view(RING).unwrap()
+}
+
+fn value(store: &Store) -> Arc<Desc> {
+    store.value(RING).unwrap()
 }
 
 fn sent(update: &Update) -> KeyValuePair {
@@ -70,9 +79,9 @@ fn only_the_change_is_sent() {
     .unwrap();
     let updated = desc([active("a", START + 1), active("b", START)]);
     let update = set(&mut store, updated, START_MS).unwrap();
-    assert_eq!(update.instances, ["a"]);
+    assert_eq!(update.ids, [Arc::from("a")]);
     assert_eq!(sent_desc(&update), desc([active("a", START + 1)]));
-    assert_eq!(ids(&update.view), ["a", "b"].into());
+    assert_eq!(ids(&view(&store)), ["a", "b"].into());
     let pair = sent(&update);
     assert_eq!((pair.key.as_str(), pair.codec.as_str()), (RING, "ringDesc"));
     assert_eq!((pair.deleted, pair.update_time_millis), (false, 0));
@@ -82,11 +91,11 @@ fn only_the_change_is_sent() {
 fn what_changes_nothing_is_not_sent_on() {
     let (mut ours, mut theirs) = (store(), store());
     let update = set(&mut ours, desc([active("a", START)]), START_MS).unwrap();
-    let first = theirs.receive(&update.broadcast, START_MS).unwrap();
+    let first = theirs.receive(update.broadcast.clone(), START_MS).unwrap();
     assert_eq!(first.unwrap().broadcast, update.broadcast);
     assert!(
         theirs
-            .receive(&update.broadcast, START_MS)
+            .receive(update.broadcast.clone(), START_MS)
             .unwrap()
             .is_none()
     );
@@ -107,21 +116,21 @@ fn a_removed_instance_is_a_tombstone_that_readers_do_not_see() {
         START_MS,
     )
     .unwrap();
-    theirs.receive(&update.broadcast, START_MS).unwrap();
+    theirs.receive(update.broadcast.clone(), START_MS).unwrap();
     let update = set(&mut ours, desc([active("a", START)]), START_MS + 5000).unwrap();
     assert_eq!(sent_desc(&update), desc([tombstone(&ours)]));
     theirs
-        .receive(&update.broadcast, START_MS)
+        .receive(update.broadcast.clone(), START_MS)
         .unwrap()
         .unwrap();
     for store in [&ours, &theirs] {
-        assert_eq!(ids(&store.view(RING).unwrap()), ["a"].into());
-        assert_eq!(ids(&store.value(RING).unwrap()), ["a", "b"].into());
+        assert_eq!(ids(&view(store)), ["a"].into());
+        assert_eq!(ids(&value(store)), ["a", "b"].into());
     }
 }
 
 fn tombstone(store: &Store) -> InstanceDesc {
-    let value = store.value(RING).unwrap();
+    let value = value(store);
     let tombstone = &value.ingesters["b"];
     assert_eq!(tombstone.state, i32::from(InstanceState::Left));
     assert_eq!(
@@ -163,30 +172,30 @@ fn tombstones_are_forgotten_and_come_back_for_nobody() {
         .put(RING, desc([left("c", START)]), START_MS)
         .unwrap();
     let received = ours
-        .receive(&update.broadcast, START_MS + 6 * MINUTE_MS)
+        .receive(update.broadcast.clone(), START_MS + 6 * MINUTE_MS)
         .unwrap();
     assert!(received.is_none());
-    assert_eq!(ids(&ours.value(RING).unwrap()), ["a"].into());
+    assert_eq!(ids(&ours.value::<Desc>(RING).unwrap()), ["a"].into());
 }
 
 #[test]
 fn a_value_that_changed_since_it_was_read_is_not_overwritten() {
     let mut store = store();
     set(&mut store, desc([active("a", START)]), START_MS).unwrap();
-    let stale = store.snapshot(RING);
+    let stale = store.snapshot::<Desc>(RING);
     store
         .put(RING, desc([active("b", START)]), START_MS)
         .unwrap();
     let lost = store.compare_and_set(RING, stale.version, Desc::default(), START_MS);
     assert_eq!(lost.unwrap_err(), StoreError::Conflict);
-    assert_eq!(ids(&store.view(RING).unwrap()), ["a", "b"].into());
+    assert_eq!(ids(&view(&store)), ["a", "b"].into());
 }
 
 #[test]
 fn a_deleted_key_is_deleted_everywhere_and_stays_so() {
     let (mut ours, mut theirs) = (store(), store());
     let update = set(&mut ours, desc([active("a", START)]), START_MS).unwrap();
-    theirs.receive(&update.broadcast, START_MS).unwrap();
+    theirs.receive(update.broadcast.clone(), START_MS).unwrap();
     let deletion = ours.delete(RING, START_MS + 1).unwrap();
     assert!(ours.delete(RING, START_MS + 2).is_none());
     let pair = sent(&deletion);
@@ -201,37 +210,37 @@ fn a_deleted_key_is_deleted_everywhere_and_stays_so() {
     );
     assert!(
         theirs
-            .receive(&deletion.broadcast, START_MS)
+            .receive(deletion.broadcast.clone(), START_MS)
             .unwrap()
             .is_some()
     );
     assert!(
         theirs
-            .receive(&deletion.broadcast, START_MS)
+            .receive(deletion.broadcast.clone(), START_MS)
             .unwrap()
             .is_none()
     );
     for store in [&mut ours, &mut theirs] {
         store.forget_deleted(START_MS + 30_000);
-        assert!(store.view(RING).is_some(), "still remembered");
+        assert!(!store.is_empty(), "still remembered");
         store.forget_deleted(START_MS + 30_002);
-        assert!(store.view(RING).is_none());
+        assert!(store.is_empty());
     }
     // A late message of the deletion does not bring the key back.
     assert!(
         theirs
-            .receive(&deletion.broadcast, START_MS)
+            .receive(deletion.broadcast.clone(), START_MS)
             .unwrap()
             .is_none()
     );
-    assert!(theirs.view(RING).is_none());
+    assert!(theirs.view::<Desc>(RING).is_none());
 }
 
 #[test]
 fn other_codecs_are_dropped_without_harm_to_what_follows() {
     let foreign = KeyValuePair {
-        key: "collectors/versions".into(),
-        codec: "versions".into(),
+        key: "collectors/partitions".into(),
+        codec: "partitionRingDesc".into(),
         value: Bytes::from_static(b"opaque"),
         ..KeyValuePair::default()
     };
@@ -244,15 +253,15 @@ fn other_codecs_are_dropped_without_harm_to_what_follows() {
     let mut ours = store();
     let results = ours.receive_state(state.into(), START_MS);
     let unknown = CodecError::UnknownCodec {
-        key: "collectors/versions".into(),
-        codec: "versions".into(),
+        key: "collectors/partitions".into(),
+        codec: "partitionRingDesc".into(),
     };
     assert_eq!(results.len(), 2);
     assert_eq!(
         results[0].as_ref().unwrap_err(),
         &ReceiveError::Codec(unknown)
     );
-    assert_eq!(ids(&ours.view(RING).unwrap()), ["a"].into());
+    assert_eq!(ids(&ours.view::<Desc>(RING).unwrap()), ["a"].into());
 }
 
 #[test]
@@ -269,7 +278,7 @@ fn the_number_of_keys_is_bounded() {
     let refused = ours.put("one more", desc([active("a", START)]), START_MS);
     assert_eq!(refused.unwrap_err(), StoreError::TooManyKeys);
     let update = set(&mut theirs, desc([active("a", START)]), START_MS).unwrap();
-    let refused = ours.receive(&update.broadcast, START_MS);
+    let refused = ours.receive(update.broadcast.clone(), START_MS);
     assert_eq!(refused.unwrap_err(), ReceiveError::TooManyKeys(RING.into()));
     assert!(
         ours.put("key-7", desc([active("b", START)]), START_MS)
@@ -285,7 +294,7 @@ fn open_states_survive() {
     set(&mut ours, desc([odd.clone()]), START_MS).unwrap();
     let mut theirs = store();
     theirs.receive_state(ours.full_state(), START_MS);
-    assert_eq!(theirs.view(RING).unwrap().ingesters["a"], odd);
+    assert_eq!(theirs.view::<Desc>(RING).unwrap().ingesters["a"], odd);
 }
 
 /// User messages that real dskit nodes sent: an instance with 4 tokens, and
@@ -310,17 +319,24 @@ fn unhex(text: &str) -> Vec<u8> {
 fn messages_of_go_nodes_are_understood_and_sent_on_as_they_are() {
     let mut store = store();
     let now_ms = 1_795_230_000_000;
-    let update = store.receive(&unhex(GO_ACTIVE), now_ms).unwrap().unwrap();
+    let update = store
+        .receive(unhex(GO_ACTIVE).into(), now_ms)
+        .unwrap()
+        .unwrap();
     assert_eq!(update.broadcast, unhex(GO_ACTIVE));
-    let instance = &update.view.ingesters["go-a"];
+    let ring = view(&store);
+    let instance = &ring.ingesters["go-a"];
     assert_eq!(
         (instance.addr.as_str(), instance.zone.as_str()),
         ("127.0.0.1:9095", "z1")
     );
     assert_eq!(instance.tokens.len(), 4);
-    let update = store.receive(&unhex(GO_LEFT), now_ms).unwrap().unwrap();
+    let update = store
+        .receive(unhex(GO_LEFT).into(), now_ms)
+        .unwrap()
+        .unwrap();
     assert_eq!(update.broadcast, unhex(GO_LEFT));
-    assert_eq!(ids(&update.view), ["go-a"].into());
+    assert_eq!(ids(&view(&store)), ["go-a"].into());
     assert_eq!(update.tombstones, 1);
 }
 
@@ -362,7 +378,7 @@ proptest! {
                 }
                 Step::Deliver { message, store } => {
                     if let Some(message) = messages.get(message) {
-                        let update = stores[store].receive(message, now * 1000).unwrap();
+                        let update = stores[store].receive(message.clone(), now * 1000).unwrap();
                         messages.extend(update.map(|update| update.broadcast));
                     }
                 }
@@ -374,7 +390,7 @@ proptest! {
                 prop_assert!(result.is_ok());
             }
         }
-        let whole = |store: &Store| store.value(RING).map(|desc| ownership(&desc));
+        let whole = |store: &Store| store.value::<Desc>(RING).map(|desc| ownership(&desc));
         prop_assert_eq!(whole(&stores[0]), whole(&stores[1]));
         prop_assert_eq!(whole(&stores[0]), whole(&stores[2]));
     }
@@ -383,7 +399,7 @@ proptest! {
     #[test]
     fn any_bytes_are_survived(bytes in prop::collection::vec(any::<u8>(), 0..256)) {
         let mut store = store();
-        let _ = store.receive(&bytes, START_MS);
+        let _ = store.receive(bytes.clone().into(), START_MS);
         for _ in store.receive_state(bytes.into(), START_MS) {}
     }
 }

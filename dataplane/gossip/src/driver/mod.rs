@@ -164,7 +164,7 @@ impl Driver {
             }
             StreamMessage::Ping(ping) => self.machine.stream_ping_reply(&ping),
             StreamMessage::User(message) => {
-                self.receive(&message);
+                self.receive(message);
                 None
             }
             StreamMessage::Error(error) => {
@@ -184,7 +184,7 @@ impl Driver {
         Ok(())
     }
 
-    fn receive(&mut self, message: &[u8]) {
+    fn receive(&mut self, message: bytes::Bytes) {
         if let Some(broadcast) = self.shared.receive(message) {
             self.machine.broadcast(Origin::Forwarded, broadcast);
         }
@@ -192,6 +192,9 @@ impl Driver {
 
     /// Does what the machine and the store ask for until neither does.
     fn settle(&mut self) {
+        if self.shared.take_push_pull_request() {
+            self.machine.request_push_pull(self.clock.now());
+        }
         for broadcast in self.shared.take_outbox() {
             self.machine.broadcast(Origin::Local, broadcast);
         }
@@ -200,7 +203,7 @@ impl Driver {
             match output {
                 Output::Packet { to, payload } => self.outgoing.send(to, payload),
                 Output::PushPull { to, .. } => self.push_pull(to),
-                Output::UserMessage(message) => self.receive(&message),
+                Output::UserMessage(message) => self.receive(message),
                 // Machines of the dskit dialect ask for none.
                 Output::StreamPing { .. } => {}
                 Output::Event(Event::PingCompleted { .. }) => {}

@@ -5,28 +5,33 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use prost::Message;
 use proto::memberlist::KeyValuePair;
-use proto::ring::Desc;
-use ring::State;
-use ring::desc::{expire_tombstones, merge, merge_local, without_tombstones};
+use serde_json::Value;
 use thiserror::Error;
 
-use super::codec::{self, CodecError, RING_DESC};
+use super::codec::{self, CodecError};
+use super::entry::{Entry, EntryStatus, Update};
+use super::heartbeat::{self, HEARTBEATS};
+use super::mergeable::{Codecs, Mergeable};
+use super::replica::{Limits, Merged, Replica};
 use crate::Config;
 
 /// Most keys of a store; a Pyroscope cluster uses about ten.
 const MAX_KEYS: usize = 1024;
 
-/// A replicated map from keys to ring descriptors.
+/// Longest key in bytes.
+const MAX_KEY: usize = 1024;
+
+/// A replicated map from keys to mergeable values.
 ///
 /// Every method takes the time as Unix milliseconds. A method that changes a
-/// value returns an [`Update`]: what watchers see from now on and what peers
-/// must be told.
-#[derive(Debug)]
+/// value returns an [`Update`]: what peers must be told.
 pub struct Store {
-    entries: BTreeMap<String, Entry>,
+    entries: BTreeMap<Arc<str>, Entry>,
+    codecs: Codecs,
     retention: Retention,
+    missed: u64,
+    wants_push_pull: bool,
 }
 
 /// How long what was removed is remembered.
@@ -47,51 +52,17 @@ impl From<&Config> for Retention {
     }
 }
 
-/// One key and its value.
-#[derive(Debug, Default)]
-struct Entry {
-    /// With tombstones.
-    value: Arc<Desc>,
-    /// Without tombstones: what readers see.
-    view: Arc<Desc>,
-    /// Counts the changes made on this node; never on the wire.
-    version: u64,
-    deleted: bool,
-    /// Unix milliseconds of the deletion; 0 when not deleted.
-    deleted_at_ms: i64,
-    changed_at_ms: i64,
-}
-
-/// A change that a store made.
-#[derive(Clone, Debug)]
-pub struct Update {
-    /// The key.
-    pub key: String,
-    /// Its version after the change.
-    pub version: u64,
-    /// What readers see.
-    pub view: Arc<Desc>,
-    /// Ids of the instances that the broadcast is about.
-    pub instances: Vec<String>,
-    /// The user message for peers: the change alone.
-    pub broadcast: Bytes,
-    /// LEFT instances that are kept.
-    pub tombstones: usize,
-    /// LEFT instances that were dropped with this change.
-    pub expired: usize,
-}
-
 /// A value as it was when read, for [`Store::compare_and_set`].
-#[derive(Clone, Debug, Default)]
-pub struct Snapshot {
+#[derive(Clone, Debug)]
+pub struct Snapshot<V> {
     /// Without tombstones; `None` when there is no such key.
-    pub view: Option<Arc<Desc>>,
+    pub view: Option<Arc<V>>,
     /// 0 when there is no such key.
     pub version: u64,
 }
 
 /// Why a local change was not made. The store is as before.
-#[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
+#[derive(Clone, Debug, Error, PartialEq, Eq)]
 pub enum StoreError {
     /// The value changed since it was read. Reading and trying again helps.
     #[error("value changed since it was read")]
@@ -102,6 +73,10 @@ pub enum StoreError {
     /// The store is full.
     #[error("store holds {MAX_KEYS} keys already")]
     TooManyKeys,
+    /// The store would become too large for push/pulls, the key is too long, or
+    /// it holds a value of another codec.
+    #[error(transparent)]
+    Refused(#[from] CodecError),
 }
 
 /// Why a change of a peer was not made. The store is as before.
@@ -115,77 +90,64 @@ pub enum ReceiveError {
     TooManyKeys(String),
 }
 
-/// What is known of a key, for people.
-#[derive(Clone, Debug)]
-pub struct EntryStatus {
-    /// The key.
-    pub key: String,
-    /// Id of the codec.
-    pub codec: &'static str,
-    /// Counts the changes made on this node.
-    pub version: u64,
-    /// Whether the key is marked deleted.
-    pub deleted: bool,
-    /// Unix milliseconds of the last change.
-    pub changed_at_ms: i64,
-    /// Instances that have not left.
-    pub instances: usize,
-    /// Instances that have.
-    pub tombstones: usize,
-}
-
 impl Store {
-    /// Creates an empty store.
+    /// Creates an empty store of the values that a Pyroscope cluster gossips.
     pub fn new(retention: Retention) -> Self {
+        Self::with_codecs(retention, Codecs::default())
+    }
+
+    /// Creates an empty store of other values.
+    pub fn with_codecs(retention: Retention, codecs: Codecs) -> Self {
         Self {
             entries: BTreeMap::new(),
+            codecs,
             retention,
+            missed: 0,
+            wants_push_pull: false,
         }
     }
 
-    /// Returns what readers see of a key.
-    pub fn view(&self, key: &str) -> Option<Arc<Desc>> {
-        self.entries.get(key).map(|entry| entry.view.clone())
+    /// Returns what readers see of a key; `None` also when its value is of
+    /// another type.
+    pub fn view<V: Mergeable>(&self, key: &str) -> Option<Arc<V>> {
+        self.replica(key).map(Replica::view)
     }
 
     /// Returns a key's value with its tombstones.
-    pub fn value(&self, key: &str) -> Option<Arc<Desc>> {
-        self.entries.get(key).map(|entry| entry.value.clone())
+    pub fn value<V: Mergeable>(&self, key: &str) -> Option<Arc<V>> {
+        self.replica(key).map(Replica::value)
     }
 
     /// Returns what readers see of a key, and its version.
-    pub fn snapshot(&self, key: &str) -> Snapshot {
-        self.entries
-            .get(key)
-            .map(|entry| Snapshot {
-                view: Some(entry.view.clone()),
-                version: entry.version,
-            })
-            .unwrap_or_default()
+    pub fn snapshot<V: Mergeable>(&self, key: &str) -> Snapshot<V> {
+        Snapshot {
+            view: self.view(key),
+            version: self.version(key),
+        }
     }
 
-    /// Replaces a value unless it changed since `version` was read. Instances
+    /// Replaces a value unless it changed since `version` was read. Records
     /// that `updated` leaves out become tombstones.
     ///
     /// # Errors
     ///
     /// See [`StoreError`].
-    pub fn compare_and_set(
+    pub fn compare_and_set<V: Mergeable>(
         &mut self,
         key: &str,
         version: u64,
-        updated: Desc,
+        updated: V,
         now_ms: i64,
     ) -> Result<Update, StoreError> {
-        if version > 0 && self.snapshot(key).version != version {
-            return Err(StoreError::Conflict);
-        }
         if version == 0 {
             return self.put(key, updated, now_ms);
         }
-        let unix = now_ms.div_euclid(1000);
-        self.change(key, None, now_ms, |value| merge_local(value, updated, unix))
-            .ok_or(StoreError::NoChange)
+        if self.version(key) != version {
+            return Err(StoreError::Conflict);
+        }
+        self.change_locally(key, now_ms, |replica: &mut Replica<V>, limits| {
+            replica.merge_local(updated, now_ms, limits)
+        })
     }
 
     /// Merges records of this node's own into a value.
@@ -193,20 +155,26 @@ impl Store {
     /// # Errors
     ///
     /// See [`StoreError`].
-    pub fn put(&mut self, key: &str, records: Desc, now_ms: i64) -> Result<Update, StoreError> {
-        if !self.has_room_for(key) {
-            return Err(StoreError::TooManyKeys);
-        }
-        self.change(key, None, now_ms, |value| merge(value, records))
-            .ok_or(StoreError::NoChange)
+    pub fn put<V: Mergeable>(
+        &mut self,
+        key: &str,
+        records: V,
+        now_ms: i64,
+    ) -> Result<Update, StoreError> {
+        self.change_locally(key, now_ms, |replica: &mut Replica<V>, limits| {
+            replica.merge(records, limits)
+        })
     }
 
     /// Marks a key deleted; `None` when there is no such key or it is already.
     pub fn delete(&mut self, key: &str, now_ms: i64) -> Option<Update> {
-        if self.entries.get(key)?.deleted {
+        let (key, entry) = self.entries.get_key_value(key)?;
+        if entry.deleted_at_ms.is_some() {
             return None;
         }
-        self.change(key, Some(now_ms), now_ms, |_| None)
+        let key = key.clone();
+        let entry = self.entries.get_mut(&key)?;
+        entry.settle(&key, Merged::default(), Some(now_ms), now_ms)
     }
 
     /// Takes the user message of a peer; `None` when it changes nothing, and
@@ -215,9 +183,12 @@ impl Store {
     /// # Errors
     ///
     /// See [`ReceiveError`].
-    pub fn receive(&mut self, message: &[u8], now_ms: i64) -> Result<Option<Update>, ReceiveError> {
+    pub fn receive(&mut self, message: Bytes, now_ms: i64) -> Result<Option<Update>, ReceiveError> {
         let pair = codec::decode_pair(message)?;
-        self.receive_pair(pair, now_ms)
+        if pair.codec == HEARTBEATS {
+            return self.receive_heartbeats(&pair, now_ms);
+        }
+        self.receive_value(&pair, now_ms)
     }
 
     /// Takes the full state of a peer, pair by pair.
@@ -228,7 +199,7 @@ impl Store {
     ) -> Vec<Result<Update, ReceiveError>> {
         codec::pairs(state)
             .filter_map(|pair| match pair {
-                Ok(pair) => self.receive_pair(pair, now_ms).transpose(),
+                Ok(pair) => self.receive(pair, now_ms).transpose(),
                 Err(error) => Some(Err(error.into())),
             })
             .collect()
@@ -238,157 +209,210 @@ impl Store {
     pub fn full_state(&self) -> Bytes {
         let mut state = BytesMut::new();
         for (key, entry) in &self.entries {
-            codec::append_pair(&mut state, &entry.pair(key, &entry.value));
+            codec::append_pair(&mut state, &entry.pair(key, entry.value.encoded()));
         }
         state.freeze()
     }
 
-    /// Forgets keys that were deleted long enough ago.
-    pub fn forget_deleted(&mut self, now_ms: i64) {
+    /// Returns, once, whether heartbeats came for records that are not known, so
+    /// that exchanging full states with some peer would help.
+    pub fn take_push_pull_request(&mut self) -> bool {
+        std::mem::take(&mut self.wants_push_pull)
+    }
+
+    /// Returns how many heartbeats came for records that are not known.
+    pub fn missed_heartbeats(&self) -> u64 {
+        self.missed
+    }
+
+    /// Forgets keys that were deleted long enough ago and returns them.
+    pub fn forget_deleted(&mut self, now_ms: i64) -> Vec<Arc<str>> {
         if self.retention.deleted_keys.is_zero() {
-            return;
+            return Vec::new();
         }
         let limit = before(now_ms, self.retention.deleted_keys);
         self.entries
-            .retain(|_, entry| !entry.deleted || entry.deleted_at_ms >= limit);
+            .extract_if(.., |_, entry| {
+                entry.deleted_at_ms.is_some_and(|at_ms| at_ms < limit)
+            })
+            .map(|(key, _)| key)
+            .collect()
+    }
+
+    /// Returns the keys that start with `prefix`.
+    pub fn keys<'a>(&'a self, prefix: &'a str) -> impl Iterator<Item = &'a Arc<str>> {
+        self.entries
+            .keys()
+            .filter(move |key| key.starts_with(prefix))
+    }
+
+    /// Returns the number of keys.
+    pub fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// Returns whether there is no key.
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
     }
 
     /// Describes every key.
     pub fn status(&self) -> impl Iterator<Item = EntryStatus> {
-        self.entries.iter().map(|(key, entry)| EntryStatus {
-            key: key.clone(),
-            codec: RING_DESC,
-            version: entry.version,
-            deleted: entry.deleted,
-            changed_at_ms: entry.changed_at_ms,
-            instances: entry.view.ingesters.len(),
-            tombstones: entry.tombstones(),
-        })
+        self.entries.iter().map(|(key, entry)| entry.status(key))
     }
 
-    fn has_room_for(&self, key: &str) -> bool {
-        self.entries.len() < MAX_KEYS || self.entries.contains_key(key)
+    /// Shows a value, tombstones included, as the original's JSON does.
+    pub fn json(&self, key: &str) -> Option<Value> {
+        self.entries.get(key).map(|entry| entry.value.json())
     }
 
-    fn receive_pair(
+    /// Returns the bytes of a value as peers get them, tombstones included.
+    pub fn encoded(&self, key: &str) -> Option<Bytes> {
+        self.entries.get(key).map(|entry| entry.value.encoded())
+    }
+
+    /// Shows bytes of a codec, as they are in messages.
+    ///
+    /// # Errors
+    ///
+    /// See [`CodecError`].
+    pub fn json_of(&self, codec: &str, value: &[u8]) -> Result<Value, CodecError> {
+        if codec == HEARTBEATS {
+            return heartbeat::decode(value).map(|heartbeats| heartbeat::json(&heartbeats));
+        }
+        let known = self.codecs.open(codec).ok_or_else(|| unknown("", codec))?;
+        known.json_of(value)
+    }
+
+    pub(super) fn version(&self, key: &str) -> u64 {
+        self.entries.get(key).map_or(0, |entry| entry.version)
+    }
+
+    fn replica<V: Mergeable>(&self, key: &str) -> Option<&Replica<V>> {
+        self.entries.get(key)?.value.of()
+    }
+
+    fn receive_value(
         &mut self,
-        pair: KeyValuePair,
+        pair: &KeyValuePair,
         now_ms: i64,
     ) -> Result<Option<Update>, ReceiveError> {
-        let desc = codec::decode_desc(&pair)?;
         // A deletion must not bring back a key that is already forgotten.
-        if pair.deleted && !self.entries.contains_key(&pair.key) {
+        if pair.deleted && !self.entries.contains_key(pair.key.as_str()) {
             return Ok(None);
         }
-        if !self.has_room_for(&pair.key) {
-            return Err(ReceiveError::TooManyKeys(pair.key));
-        }
+        let limits = self.limits(now_ms);
+        let (key, mut entry) = self
+            .take(&pair.key, &pair.codec)
+            .map_err(|error| refused(error, &pair.key))?;
+        let merged = entry.value.receive(&pair.value, limits);
         let deleted_at = pair.deleted.then_some(pair.update_time_millis);
-        Ok(self.change(&pair.key, deleted_at, now_ms, |value| merge(value, desc)))
+        let update = merged.map(|merged| entry.settle(&key, merged, deleted_at, now_ms));
+        self.give_back(key, entry);
+        Ok(update?)
     }
 
-    /// Applies `edit` to the value of a key and, with `deleted_at`, marks the
-    /// key deleted.
-    fn change(
+    fn receive_heartbeats(
+        &mut self,
+        pair: &KeyValuePair,
+        now_ms: i64,
+    ) -> Result<Option<Update>, ReceiveError> {
+        let heartbeats = heartbeat::decode(&pair.value)?;
+        let limits = self.limits(now_ms);
+        let Some((key, mut entry)) = self.entries.remove_entry(pair.key.as_str()) else {
+            self.miss(heartbeats.len());
+            return Ok(None);
+        };
+        let merged = entry.value.beat(&heartbeats, limits);
+        self.miss(merged.missed);
+        let update = entry.settle(&key, merged, None, now_ms);
+        self.give_back(key, entry);
+        Ok(update)
+    }
+
+    fn miss(&mut self, heartbeats: usize) {
+        self.missed = self.missed.saturating_add(heartbeats as u64);
+        self.wants_push_pull |= heartbeats > 0;
+    }
+
+    fn change_locally<V: Mergeable>(
         &mut self,
         key: &str,
-        deleted_at: Option<i64>,
         now_ms: i64,
-        edit: impl FnOnce(&mut Desc) -> Option<Desc>,
-    ) -> Option<Update> {
-        // Taken out of the map, so that a value that nobody else holds is
-        // edited in place instead of cloned for every message.
-        let known = self.entries.remove(key);
-        let is_known = known.is_some();
-        let mut entry = known.unwrap_or_default();
-        let change = edit(Arc::make_mut(&mut entry.value));
-        let update = self.settle(key, &mut entry, change, deleted_at, now_ms);
-        if is_known || update.is_some() {
-            self.entries.insert(key.to_owned(), entry);
+        change: impl FnOnce(&mut Replica<V>, Limits) -> Result<Merged, CodecError>,
+    ) -> Result<Update, StoreError> {
+        let limits = self.limits(now_ms);
+        let (key, mut entry) = self.take(key, V::CODEC)?;
+        let merged = match entry.value.of_mut() {
+            Some(replica) => change(replica, limits),
+            None => Err(unknown(&key, V::CODEC)),
+        };
+        let update = merged.map(|merged| entry.settle(&key, merged, None, now_ms));
+        self.give_back(key, entry);
+        update?.ok_or(StoreError::NoChange)
+    }
+
+    /// Takes an entry out of the map, or makes one.
+    fn take(&mut self, key: &str, codec: &str) -> Result<(Arc<str>, Entry), StoreError> {
+        if let Some(entry) = self.entries.get(key) {
+            let known = entry.value.codec();
+            if known != codec {
+                let (key, codec) = (key.to_owned(), codec.to_owned());
+                return Err(CodecError::OtherCodec { key, known, codec }.into());
+            }
+            return self
+                .entries
+                .remove_entry(key)
+                .ok_or(StoreError::TooManyKeys);
         }
-        update
-    }
-
-    fn settle(
-        &self,
-        key: &str,
-        entry: &mut Entry,
-        change: Option<Desc>,
-        deleted_at: Option<i64>,
-        now_ms: i64,
-    ) -> Option<Update> {
-        let deleted_now = entry.mark_deleted(deleted_at);
-        if change.is_none() && !deleted_now {
-            return None;
+        let value = self.codecs.open(codec).ok_or_else(|| unknown(key, codec))?;
+        if key.len() > MAX_KEY {
+            return Err(CodecError::TooLarge(key.len()).into());
         }
-        let expired = self.expire(entry, now_ms);
-        entry.view = Arc::new(without_tombstones(&entry.value));
-        // When only expired tombstones were new they are gone again, and
-        // there is nothing to tell.
-        let change = self
-            .without_expired(change, now_ms)
-            .or_else(|| deleted_now.then(|| Desc::clone(&entry.value)))?;
-        entry.version += 1;
-        entry.changed_at_ms = now_ms;
-        Some(Update {
-            key: key.to_owned(),
-            version: entry.version,
-            view: entry.view.clone(),
-            broadcast: entry.pair(key, &change).encode_to_vec().into(),
-            instances: change.ingesters.into_keys().collect(),
-            tombstones: entry.tombstones(),
-            expired,
-        })
-    }
-
-    fn expire(&self, entry: &mut Entry, now_ms: i64) -> usize {
-        self.tombstone_limit(now_ms).map_or(0, |limit| {
-            expire_tombstones(Arc::make_mut(&mut entry.value), limit)
-        })
-    }
-
-    fn without_expired(&self, change: Option<Desc>, now_ms: i64) -> Option<Desc> {
-        let mut change = change?;
-        if let Some(limit) = self.tombstone_limit(now_ms) {
-            expire_tombstones(&mut change, limit);
+        if self.entries.len() >= MAX_KEYS {
+            return Err(StoreError::TooManyKeys);
         }
-        (!change.ingesters.is_empty()).then_some(change)
+        Ok((key.into(), Entry::new(value)))
     }
 
-    /// Returns the Unix second before which tombstones are dropped.
-    fn tombstone_limit(&self, now_ms: i64) -> Option<i64> {
+    /// Keeps an entry unless nothing has ever been stored in it.
+    fn give_back(&mut self, key: Arc<str>, entry: Entry) {
+        if entry.version > 0 {
+            self.entries.insert(key, entry);
+        }
+    }
+
+    fn limits(&self, now_ms: i64) -> Limits {
         let kept = self.retention.tombstones;
-        (!kept.is_zero()).then(|| before(now_ms, kept).div_euclid(1000))
+        let used: usize = self.entries.values().map(|entry| entry.value.size()).sum();
+        Limits {
+            tombstones_before_ms: (!kept.is_zero()).then(|| before(now_ms, kept)),
+            room: codec::MAX_VALUE_BYTES.saturating_sub(used),
+        }
     }
 }
 
-impl Entry {
-    /// Returns whether the key was not deleted before.
-    fn mark_deleted(&mut self, at_ms: Option<i64>) -> bool {
-        let Some(at_ms) = at_ms.filter(|at_ms| !self.deleted && *at_ms > 0) else {
-            return false;
-        };
-        self.deleted = true;
-        self.deleted_at_ms = at_ms;
-        true
+impl std::fmt::Debug for Store {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Store")
+            .field("keys", &self.entries.keys())
+            .field("codecs", &self.codecs)
+            .field("retention", &self.retention)
+            .finish_non_exhaustive()
     }
+}
 
-    fn pair(&self, key: &str, desc: &Desc) -> KeyValuePair {
-        KeyValuePair {
-            key: key.to_owned(),
-            value: codec::encode_desc(desc),
-            codec: RING_DESC.to_owned(),
-            deleted: self.deleted,
-            update_time_millis: self.deleted_at_ms,
-        }
+fn unknown(key: &str, codec: &str) -> CodecError {
+    CodecError::UnknownCodec {
+        key: key.to_owned(),
+        codec: codec.to_owned(),
     }
+}
 
-    fn tombstones(&self) -> usize {
-        self.value
-            .ingesters
-            .values()
-            .filter(|instance| State::of(instance) == State::Left)
-            .count()
+fn refused(error: StoreError, key: &str) -> ReceiveError {
+    match error {
+        StoreError::Refused(error) => error.into(),
+        _ => ReceiveError::TooManyKeys(key.to_owned()),
     }
 }
 

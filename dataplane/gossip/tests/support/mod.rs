@@ -104,7 +104,11 @@ pub(crate) async fn until_ring(
     what: &str,
     condition: impl FnMut(&Arc<Desc>) -> bool,
 ) -> Arc<Desc> {
-    until(gossip.kv().watch(RING), what, condition).await
+    let mut ring = gossip.kv().watch(RING);
+    match timeout(PATIENCE, ring.wait_for(condition)).await {
+        Ok(value) => value.unwrap(),
+        Err(_) => panic!("waited in vain for {what}; last seen: {:#?}", ring.borrow()),
+    }
 }
 
 /// Waits until a node's ring has exactly these instances.
