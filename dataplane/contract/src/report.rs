@@ -3,5 +3,5 @@
 mod memberlist;
 mod ring;
 
-pub use memberlist::{Member, MemberlistReport, StoreEntry};
+pub use memberlist::{Member, MemberlistReport, Message, Pair, StoreEntry};
 pub use ring::{RingReport, Shard};

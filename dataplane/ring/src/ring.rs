@@ -126,7 +126,7 @@ impl Ring {
 
     /// Builds the next view of the same ring. What did not change is shared
     /// with this one: a heartbeat costs one record, and only instances that
-    /// come, go or change tokens or zone cost a new table of tokens.
+    /// come, go or change more than state and address cost a new table.
     #[must_use]
     pub fn updated(&self, desc: &Desc) -> Self {
         let read = |(id, desc): (&String, &InstanceDesc)| match self.instance(id) {
@@ -140,7 +140,7 @@ impl Ring {
             .filter(|(_, desc)| !self.config.excluded_zones.contains(&desc.zone))
             .map(read)
             .collect();
-        if !same_tokens(&self.instances, &instances) {
+        if !same_table(&self.instances, &instances) {
             return Self::of_instances(instances, self.config.clone());
         }
         Self {
@@ -182,9 +182,27 @@ impl Ring {
         self.table.slots.is_empty()
     }
 
-    /// Whether this view shares its table of tokens with `other`.
-    pub fn shares_tokens_with(&self, other: &Self) -> bool {
+    /// Whether this view and `other` have one table of tokens: between them
+    /// only timestamps, states and addresses have changed, and every tenant's
+    /// shard consists of the same instances.
+    pub fn shares_table_with(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.table, &other.table)
+    }
+
+    /// Returns this shard with the records that its instances have in `whole`,
+    /// a view that shares its table with the one that the shard is of.
+    #[must_use]
+    pub fn refreshed(&self, whole: &Self) -> Self {
+        let find = |instance: &Arc<Instance>| whole.instance(&instance.id).cloned();
+        let instances: Vec<Arc<Instance>> = self.instances.iter().filter_map(find).collect();
+        if !same_table(&self.instances, &instances) {
+            return Self::of_instances(instances, self.config.clone());
+        }
+        Self {
+            config: self.config.clone(),
+            instances,
+            table: Arc::clone(&self.table),
+        }
     }
 
     /// Returns how many tokens the instances own together.
@@ -311,10 +329,17 @@ pub(crate) fn is_fresh(timestamp: i64, timeout: Duration, now: i64) -> bool {
     timeout.is_zero() || now.saturating_sub(timestamp) <= seconds
 }
 
-/// Whether both are the same instances with the same tokens in the same zones.
-fn same_tokens(before: &[Arc<Instance>], after: &[Arc<Instance>]) -> bool {
+/// Whether both are the same instances in all that tokens, zones and tenants'
+/// shards depend on.
+fn same_table(before: &[Arc<Instance>], after: &[Arc<Instance>]) -> bool {
     let same = |(a, b): (&Arc<Instance>, &Arc<Instance>)| {
-        Arc::ptr_eq(a, b) || (a.id == b.id && a.zone == b.zone && Arc::ptr_eq(&a.tokens, &b.tokens))
+        Arc::ptr_eq(a, b)
+            || (a.id == b.id
+                && a.zone == b.zone
+                && a.registered_timestamp == b.registered_timestamp
+                && a.read_only == b.read_only
+                && a.read_only_updated_timestamp == b.read_only_updated_timestamp
+                && Arc::ptr_eq(&a.tokens, &b.tokens))
     };
     before.len() == after.len() && before.iter().zip(after).all(same)
 }

@@ -1,13 +1,18 @@
 //! One process of the data plane: builds the components that its targets need,
 //! in the order in which they depend on each other, and stops them in reverse.
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    net::SocketAddr,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use anyhow::{Context as _, Result};
 use axum::Router;
 use contract::{Config, config::Target};
 use gossip::{Dialect, Gossip, Listeners};
 use prometheus_client::registry::Registry;
+use ring::{BasicLifecycler, Lifecycler};
 use tokio::net::TcpListener;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::{info, warn};
@@ -17,10 +22,12 @@ use crate::{
     clients::Clients,
     distributor::{Distributor, Replicator},
     http,
-    ingester::{Ingester, Lifecycle},
+    ingester::Ingester,
+    lifecycle::Lifecycle,
     pages::{Check, Pages},
     querier::{Querier, Readers},
     request_metrics::RequestMetrics,
+    ring_metrics::{Member, RingMetrics, ShutdownDuration},
     ring_view::{RingView, RingWatcher},
     rpc::{Rpc, Tenancy, not_found},
     settings,
@@ -34,6 +41,10 @@ const READ_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Largest query, in bytes.
 const MAX_QUERY_BYTES: usize = 1 << 20;
+
+/// Names of the rings in metrics and logs.
+const INGESTER_RING: &str = "ingester";
+const DISTRIBUTOR_RING: &str = "distributor";
 
 /// Runs the process until `shutdown`.
 ///
@@ -53,11 +64,15 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> Result<()> {
     );
     let parts = Parts::build(&config, &rpc, &shared, http_addr, &mut registry).await?;
     let requests = RequestMetrics::register(&mut registry);
+    let rings = parts.rings();
+    let metrics = RingMetrics::new(rings.clone(), parts.members());
+    registry.register_collector(Box::new(metrics));
+    let shutdown_duration = ShutdownDuration::register(&mut registry);
     let pages = Pages::new(
         Arc::clone(&config),
         registry,
         Arc::clone(&shared.gossip),
-        shared.ring.clone(),
+        rings,
         parts.checks(),
     );
     let admission = Admission::new(settings::max_open_bytes(&config), REQUEST_TIMEOUT);
@@ -75,11 +90,7 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> Result<()> {
         serving.clone(),
     ));
     let lifecycle = CancellationToken::new();
-    if let Some(ingester) = &parts.ingester {
-        shared
-            .tasks
-            .spawn(ingester.lifecycle.clone().run(lifecycle.clone()));
-    }
+    parts.register(&shared.tasks, &lifecycle);
     info!(
         targets = %config.target,
         http = %http_addr,
@@ -94,12 +105,13 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> Result<()> {
         failure = shared.gossip.failed() => Some(failure),
     };
     pages.stopping();
-    if let Some(ingester) = &parts.ingester {
-        ingester.lifecycle.leave();
-    }
+    parts.leave();
     tokio::time::sleep(config.shutdown_delay.get()).await;
+    let stopping = Instant::now();
     serving.cancel();
     server.await.context("the HTTP server ended early")?;
+    parts.flush().await;
+    shutdown_duration.observe_flush(stopping.elapsed());
     parts.finish(&config, lifecycle).await;
     shared.stop().await;
     failure.map_or(Ok(()), |failure| Err(failure).context("membership"))
@@ -133,12 +145,8 @@ impl Shared {
         .context("cannot start gossip")?;
         let clients = Arc::new(Clients::new(settings::max_message_bytes(config)));
         let key = config.ingester.lifecycler.ring.kvstore.ingester_ring_key();
-        let watcher = RingWatcher::new(
-            &gossip.kv(),
-            &key,
-            settings::ring(config),
-            Arc::clone(&clients),
-        );
+        let watcher = RingWatcher::new(gossip.kv(), INGESTER_RING, key, settings::ring(config))
+            .closing(Arc::clone(&clients));
         let ring = watcher.view();
         let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
         tasks.spawn(watcher.run(stop.clone()));
@@ -163,14 +171,20 @@ impl Shared {
 /// The components of this process.
 struct Parts {
     routes: Router,
-    distributor: Option<Distributor>,
+    distributor: Option<DistributorPart>,
     ingester: Option<IngesterPart>,
+    ring: RingView,
+}
+
+struct DistributorPart {
+    distributor: Distributor,
+    lifecycle: Lifecycle<BasicLifecycler>,
     ring: RingView,
 }
 
 struct IngesterPart {
     database: store::Database,
-    lifecycle: Lifecycle,
+    lifecycle: Lifecycle<Lifecycler>,
 }
 
 impl Parts {
@@ -198,7 +212,7 @@ impl Parts {
             let lifecycle = Lifecycle::new(
                 shared.gossip.kv(),
                 settings::lifecycler(config, shared.gossip.advertised().ip(), http_addr.port())?,
-                settings::registration(config),
+                settings::ingester_registration(config),
             )?;
             parts.ingester = Some(IngesterPart {
                 database,
@@ -206,16 +220,9 @@ impl Parts {
             });
         }
         if config.target.runs(Target::Distributor) {
-            let timeout = config.distributor.pushtimeout.get();
-            let replicator =
-                Replicator::new(shared.ring.clone(), Arc::clone(&shared.clients), timeout);
-            let distributor = Distributor::new(
-                replicator,
-                settings::push_limits(config),
-                settings::rate(config),
-            );
-            parts.routes = parts.routes.merge(distributor.routes(rpc));
-            parts.distributor = Some(distributor);
+            let part = DistributorPart::build(config, shared, http_addr)?;
+            parts.routes = parts.routes.merge(part.distributor.routes(rpc));
+            parts.distributor = Some(part);
         }
         if config.target.runs(Target::Querier) {
             let readers = Readers::new(
@@ -244,16 +251,96 @@ impl Parts {
         checks
     }
 
+    /// Returns the rings that this process watches.
+    fn rings(&self) -> Vec<RingView> {
+        let distributors = self.distributor.as_ref().map(|part| part.ring.clone());
+        [Some(self.ring.clone()), distributors]
+            .into_iter()
+            .flatten()
+            .collect()
+    }
+
+    /// Returns what metrics say of this process's entries in rings.
+    fn members(&self) -> Vec<Arc<Member>> {
+        let ingester = self.ingester.as_ref().map(|part| part.lifecycle.member());
+        let distributor = self
+            .distributor
+            .as_ref()
+            .map(|part| part.lifecycle.member());
+        [ingester, distributor].into_iter().flatten().collect()
+    }
+
+    /// Enters the rings and stays in them until `lifecycle` ends.
+    fn register(&self, tasks: &TaskTracker, lifecycle: &CancellationToken) {
+        if let Some(part) = &self.ingester {
+            tasks.spawn(part.lifecycle.clone().run(lifecycle.clone()));
+        }
+        if let Some(part) = &self.distributor {
+            tasks.spawn(part.lifecycle.clone().run(lifecycle.clone()));
+        }
+    }
+
+    /// Tells the rings that this process stops.
+    fn leave(&self) {
+        if let Some(part) = &self.distributor {
+            part.lifecycle.leave();
+        }
+        if let Some(part) = &self.ingester {
+            part.lifecycle.leave();
+        }
+    }
+
+    /// Waits for what is still being written.
+    async fn flush(&self) {
+        if let Some(part) = &self.distributor {
+            part.distributor.finish().await;
+        }
+    }
+
     async fn finish(self, config: &Config, lifecycle: CancellationToken) {
-        if let Some(distributor) = &self.distributor {
-            distributor.finish().await;
+        if let Some(part) = &self.distributor {
+            part.lifecycle.unregister();
         }
-        if let Some(ingester) = self.ingester {
+        if let Some(part) = &self.ingester {
             tokio::time::sleep(config.ingester.lifecycler.final_sleep.get()).await;
-            ingester.lifecycle.unregister();
-            lifecycle.cancel();
-            ingester.database.shutdown().await;
+            part.lifecycle.unregister();
         }
+        lifecycle.cancel();
+        if let Some(part) = self.ingester {
+            part.database.shutdown().await;
+        }
+    }
+}
+
+impl DistributorPart {
+    fn build(config: &Config, shared: &Shared, http_addr: SocketAddr) -> Result<Self> {
+        let key = config.distributor.ring.kvstore.distributor_ring_key();
+        let kv = shared.gossip.kv();
+        let ring = settings::distributor_ring(config);
+        let watcher = RingWatcher::new(kv.clone(), DISTRIBUTOR_RING, key, ring);
+        let ring = watcher.view();
+        shared.tasks.spawn(watcher.run(shared.stop.clone()));
+        let replicator = Replicator::new(
+            shared.ring.clone(),
+            Arc::clone(&shared.clients),
+            config.limits.ingestion_tenant_shard_size,
+            config.distributor.pushtimeout.get(),
+        );
+        let distributor = Distributor::new(
+            replicator,
+            settings::push_limits(config),
+            settings::rate(config),
+            ring.clone(),
+        );
+        let advertised = shared.gossip.advertised().ip();
+        let entry = settings::distributor_entry(config, advertised, http_addr.port())?;
+        let lifecycler = BasicLifecycler::new(entry, rand::random::<u32>);
+        let lifecycle = Lifecycle::of(lifecycler, kv, settings::distributor_registration(config));
+        Ok(Self {
+            distributor,
+            lifecycle,
+            ring,
+        })
     }
 }
 

@@ -11,7 +11,7 @@ use crate::duration::Duration;
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Limits {
-    /// Profile data that a distributor takes in, in MB a second, uncompressed.
+    /// Profile data that all distributors together take in, in MB a second, uncompressed.
     pub ingestion_rate_mb: f64,
     /// Profile data that a distributor takes in at once, in MB, uncompressed.
     pub ingestion_burst_size_mb: f64,

@@ -18,6 +18,45 @@ pub struct MemberlistReport {
     pub store: BTreeMap<String, StoreEntry>,
     /// Size of each key's value in bytes, encoded.
     pub store_sizes: BTreeMap<String, u64>,
+    /// Sum of the sizes.
+    pub total_store_size: u64,
+    /// Bytes of messages that are kept for each direction; 0 is none.
+    pub message_history_buffer_bytes: u64,
+    /// Messages that this process sent lately, the oldest first.
+    pub sent_messages: Vec<Message>,
+    /// Messages that this process received lately, the oldest first.
+    pub received_messages: Vec<Message>,
+}
+
+/// One message about one key.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, rename_all = "PascalCase")]
+pub struct Message {
+    /// Number of the message in this process, for `?viewMsg=`.
+    #[serde(rename = "ID")]
+    pub id: u64,
+    /// When it was sent or received, RFC 3339.
+    pub time: String,
+    /// Bytes of the message.
+    pub size: u64,
+    /// What it is about.
+    pub pair: Pair,
+    /// Version of the value after it; 0 when it changed nothing.
+    pub version: u64,
+    /// Ids of the records that it changed.
+    pub changes: Vec<String>,
+}
+
+/// What a message is about; its value is asked for by `?viewMsg=`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Pair {
+    /// The key.
+    pub key: String,
+    /// Name of the value's encoding.
+    pub codec: String,
+    /// Whether the message deletes the key.
+    pub deleted: bool,
 }
 
 /// One node.

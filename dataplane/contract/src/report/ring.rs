@@ -1,5 +1,7 @@
 //! The JSON of the `/ring` page.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 /// A ring as one process sees it: the answer of `/ring` to `Accept: application/json`.
@@ -29,14 +31,17 @@ pub struct Shard {
     pub address: String,
     /// Time of the last heartbeat, RFC 3339.
     pub timestamp: String,
-    /// Time at which the instance first came into the ring, RFC 3339; empty when not known.
+    /// Time at which the instance first came into the ring, RFC 3339; year 1 when not known.
     pub registered_timestamp: String,
     /// Whether the instance takes no writes.
     pub read_only: bool,
-    /// Time at which [`Self::read_only`] last changed, RFC 3339; empty when it never did.
+    /// Time at which [`Self::read_only`] last changed, RFC 3339; year 1 when it never did.
     pub read_only_updated_timestamp: String,
     /// Availability zone; empty is none.
     pub zone: String,
     /// Tokens, ascending.
     pub tokens: Vec<u32>,
+    /// Versions of what the instance runs, by component; most instances give none.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub versions: BTreeMap<u64, u64>,
 }

@@ -8,7 +8,7 @@ pub(super) const SETTINGS: &[Setting] = &[
         "distributor.ingestion-rate-limit-mb",
         "limits.ingestion_rate_mb",
         Kind::Float,
-        "Profile data that a distributor takes from a tenant, in MB a second, uncompressed; 0 is no limit.",
+        "Profile data that all distributors together take from a tenant, in MB a second, uncompressed; 0 is no limit.",
     ),
     sets(
         "distributor.ingestion-burst-size-mb",

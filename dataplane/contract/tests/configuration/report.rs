@@ -56,7 +56,8 @@ fn a_memberlist_report_has_the_keys_of_the_page() {
             "Store": {"collectors/ring": {
                 "Version": 3, "CodecID": "ringDesc", "Deleted": false, "UpdateTime": "",
             }},
-            "StoreSizes": {},
+            "StoreSizes": {}, "TotalStoreSize": 0, "MessageHistoryBufferBytes": 0,
+            "SentMessages": [], "ReceivedMessages": [],
         })
     );
     assert_eq!(

@@ -1,9 +1,11 @@
 //! How an instance enters the ring, lives through restarts, and leaves.
 
+mod basic;
 mod node;
 mod properties;
 mod readiness;
 mod repair;
+mod takeover;
 
 use std::time::Duration;
 

@@ -49,7 +49,7 @@ impl Node {
     /// Takes a step and applies what it asks for; returns the new record.
     pub(crate) fn step(
         &mut self,
-        step: fn(&mut Lifecycler, &Desc, Now) -> Update,
+        step: impl FnOnce(&mut Lifecycler, &Desc, Now) -> Update,
     ) -> Option<InstanceDesc> {
         let update = step(&mut self.lifecycler, &self.ring, self.now);
         if let Some(tokens) = update.persist {

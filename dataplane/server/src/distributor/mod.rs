@@ -13,6 +13,7 @@ use axum::{
     routing::post,
 };
 use proto::push::v1::{PushRequest, PushResponse};
+use ring::Op;
 use tonic::Status;
 
 pub(crate) use prepare::Limits;
@@ -20,7 +21,7 @@ pub(crate) use rate::Rate;
 pub(crate) use replicate::Replicator;
 
 use crate::{
-    ring_view::unix_nanos,
+    ring_view::{RingView, unix_nanos, unix_seconds},
     rpc::{Context, Rpc, TenantId},
 };
 use prepare::Outcome;
@@ -31,18 +32,23 @@ use rate::RateLimiter;
 pub(crate) struct Distributor {
     replicator: Replicator,
     limits: Arc<Limits>,
+    /// What a tenant may push to all distributors together.
     rate: Rate,
     limiter: Arc<RateLimiter>,
+    /// The ring of distributors.
+    peers: RingView,
 }
 
 impl Distributor {
-    /// Creates a distributor that writes through `replicator`.
-    pub(crate) fn new(replicator: Replicator, limits: Limits, rate: Rate) -> Self {
+    /// Creates a distributor that writes through `replicator`. Each of the
+    /// distributors in the ring `peers` takes an equal share of the `rate`.
+    pub(crate) fn new(replicator: Replicator, limits: Limits, rate: Rate, peers: RingView) -> Self {
         Self {
             replicator,
             limits: Arc::new(limits),
             rate,
             limiter: Arc::default(),
+            peers,
         }
     }
 
@@ -84,10 +90,20 @@ impl Distributor {
         Ok(PushResponse {})
     }
 
+    /// Returns this distributor's part of a tenant's rate.
+    fn share(&self) -> Rate {
+        let ring = self.peers.load();
+        let distributors = ring.healthy(Op::WriteNoExtend, unix_seconds()).count();
+        Rate {
+            bytes_per_second: self.rate.bytes_per_second / distributors.max(1) as f64,
+            ..self.rate
+        }
+    }
+
     async fn store(&self, tenant: &TenantId, outcome: Outcome) -> Result<(), Status> {
         if !self
             .limiter
-            .allow(tenant, self.rate, outcome.bytes, Instant::now())
+            .allow(tenant, self.share(), outcome.bytes, Instant::now())
         {
             return Err(Status::resource_exhausted(format!(
                 "push rate limit ({}) exceeded while adding {}",

@@ -32,6 +32,8 @@ const MIN_WRITE_BYTES: u32 = 16 << 10;
 pub(crate) struct Replicator {
     ring: RingView,
     clients: Arc<Clients>,
+    /// Ingesters that a tenant writes to; 0 is all.
+    shard_size: usize,
     timeout: Duration,
     /// Writes that go on after their request was answered.
     background: TaskTracker,
@@ -41,12 +43,18 @@ pub(crate) struct Replicator {
 }
 
 impl Replicator {
-    /// Creates a replicator; an ingester that takes longer than `timeout`
-    /// counts as failed.
-    pub(crate) fn new(ring: RingView, clients: Arc<Clients>, timeout: Duration) -> Self {
+    /// Creates a replicator to `shard_size` ingesters per tenant, 0 being all;
+    /// one that takes longer than `timeout` counts as failed.
+    pub(crate) fn new(
+        ring: RingView,
+        clients: Arc<Clients>,
+        shard_size: usize,
+        timeout: Duration,
+    ) -> Self {
         Self {
             ring,
             clients,
+            shard_size,
             timeout,
             background: TaskTracker::new(),
             room: Arc::new(Semaphore::new(MAX_IN_FLIGHT_BYTES as usize)),
@@ -75,7 +83,8 @@ impl Replicator {
         if profiles.is_empty() {
             return Ok(());
         }
-        let batch = plan(&self.ring.load(), &profiles, unix_seconds())?;
+        let ring = self.ring.shard(tenant.as_str(), self.shard_size);
+        let batch = plan(&ring, &profiles, unix_seconds())?;
         let room = self.room(&batch, &profiles).await?;
         let pushes: Vec<_> = batch
             .calls()

@@ -1,7 +1,5 @@
 //! The ingester: keeps profiles durably and answers queries about them.
 
-mod lifecycle;
-
 use std::sync::Arc;
 
 use axum::Router;
@@ -20,8 +18,6 @@ use store::{Database, IncomingProfile, PushError, PushLimits, RejectReason, Time
 use tonic::Status;
 use uuid::Uuid;
 use xxhash_rust::xxh3::Xxh3;
-
-pub(crate) use lifecycle::{Lifecycle, Registration};
 
 use crate::{
     ring_view::{RingView, unix_seconds},

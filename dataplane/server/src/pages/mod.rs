@@ -3,7 +3,10 @@
 
 mod html;
 mod memberlist;
+mod metrics;
 mod ring;
+mod same_origin;
+mod time;
 
 use std::{
     fmt::Write as _,
@@ -15,9 +18,10 @@ use std::{
 
 use axum::{
     Json, Router,
+    extract::Query,
     http::{HeaderMap, StatusCode, header},
     response::{IntoResponse as _, Response},
-    routing::get,
+    routing::{MethodRouter, get},
 };
 use contract::Config;
 use gossip::Gossip;
@@ -83,6 +87,7 @@ impl Check {
 #[derive(Debug, Clone)]
 pub(crate) struct Pages {
     state: Arc<State>,
+    rings: Vec<RingView>,
 }
 
 #[derive(Debug)]
@@ -90,7 +95,6 @@ struct State {
     config: Arc<Config>,
     registry: Registry,
     gossip: Arc<Gossip>,
-    ring: RingView,
     checks: Vec<Check>,
     stopping: AtomicBool,
 }
@@ -101,19 +105,19 @@ impl Pages {
         config: Arc<Config>,
         registry: Registry,
         gossip: Arc<Gossip>,
-        ring: RingView,
+        rings: Vec<RingView>,
         checks: Vec<Check>,
     ) -> Self {
         let state = State {
             config,
             registry,
             gossip,
-            ring,
             checks,
             stopping: AtomicBool::new(false),
         };
         Self {
             state: Arc::new(state),
+            rings,
         }
     }
 
@@ -130,33 +134,48 @@ impl Pages {
                 get(move |headers: HeaderMap| async move { pages.$method(&headers) })
             }};
         }
-        let forget = {
-            let pages = self.clone();
-            move |form| async move { ring::forget(&pages.state, form) }
-        };
-        Router::new()
+        let mut router = Router::new()
             .route("/", page!(index))
             .route("/ready", page!(ready))
             .route("/metrics", page!(metrics))
             .route("/config", page!(config))
             .route("/services", page!(services))
-            .route("/ring", page!(ring).post(forget))
-            .route("/memberlist", page!(memberlist))
-            .route("/api/v1/status/buildinfo", page!(buildinfo))
+            .route("/memberlist", self.memberlist())
+            .route("/api/v1/status/buildinfo", page!(buildinfo));
+        for ring in &self.rings {
+            router = router.route(ring_path(ring), self.ring(ring));
+        }
+        router
+    }
+
+    /// Returns the page of one ring.
+    fn ring(&self, ring: &RingView) -> MethodRouter {
+        let shown = ring.clone();
+        let show = move |Query(query): Query<ring::Query>, headers: HeaderMap| async move {
+            ring::page(&shown, &query, wants_json(&headers))
+        };
+        let (ring, kv) = (ring.clone(), self.state.gossip.kv());
+        let forget =
+            move |headers: HeaderMap, form| async move { ring::forget(&ring, &kv, &headers, form) };
+        get(show).post(forget)
+    }
+
+    fn memberlist(&self) -> MethodRouter {
+        let pages = self.clone();
+        get(
+            move |Query(query): Query<memberlist::Query>, headers: HeaderMap| async move {
+                memberlist::page(&pages.state, &query, &headers)
+            },
+        )
     }
 
     fn index(&self, _: &HeaderMap) -> Response {
-        let links = [
-            "/ready",
-            "/services",
-            "/ring",
-            "/memberlist",
-            "/config",
-            "/metrics",
-        ];
-        let items = links
+        let links = ["/ready", "/services", "/memberlist", "/config", "/metrics"];
+        let items: String = links
+            .into_iter()
+            .chain(self.rings.iter().map(ring_path))
             .map(|path| format!("<li><a href=\"{path}\">{path}</a></li>"))
-            .concat();
+            .collect();
         html::page("Pyroscope", &format!("<ul>{items}</ul>"))
     }
 
@@ -192,9 +211,9 @@ impl Pages {
     }
 
     fn metrics(&self, _: &HeaderMap) -> Response {
-        let mut body = String::new();
-        match prometheus_client::encoding::text::encode(&mut body, &self.state.registry) {
-            Ok(()) => {
+        let phlare_names = self.state.config.server.phlare_metric_names;
+        match metrics::render(&self.state.registry, phlare_names) {
+            Ok(body) => {
                 let content_type = "application/openmetrics-text; version=1.0.0; charset=utf-8";
                 ([(header::CONTENT_TYPE, content_type)], body).into_response()
             }
@@ -227,14 +246,6 @@ impl Pages {
         text(StatusCode::OK, &body)
     }
 
-    fn ring(&self, headers: &HeaderMap) -> Response {
-        ring::page(&self.state, wants_json(headers))
-    }
-
-    fn memberlist(&self, headers: &HeaderMap) -> Response {
-        memberlist::page(&self.state, wants_json(headers))
-    }
-
     fn buildinfo(&self, _: &HeaderMap) -> Response {
         Json(json!({
             "status": "success",
@@ -248,6 +259,14 @@ impl Pages {
             }
         }))
         .into_response()
+    }
+}
+
+/// Returns where the page of a ring is.
+fn ring_path(ring: &RingView) -> &'static str {
+    match ring.name() {
+        "distributor" => "/distributor/ring",
+        _ => "/ring",
     }
 }
 
