@@ -43,8 +43,11 @@ impl Schedule {
     /// Plans the next rounds of gossip after one at `now`; one that was late does not delay the following ones.
     pub(super) fn gossiped(&mut self, config: &Config, now: Timestamp) {
         let late = now.saturating_since(self.gossip);
-        let wait = config.gossip_interval.checked_sub(late);
-        self.gossip = now + wait.unwrap_or(config.gossip_interval);
+        let wait = config.gossip_interval.saturating_sub(late);
+        self.gossip = match wait.is_zero() {
+            true => now + config.gossip_interval,
+            false => now + wait,
+        };
         self.lazy_gossip = now + config.lazy_gossip_interval;
         self.hurried_gossip = now + config.gossip_interval / HURRIED;
     }
