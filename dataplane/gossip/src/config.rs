@@ -56,6 +56,12 @@ pub struct Config {
     /// encrypted with the first and decrypted with any. dskit has no such
     /// setting; empty does not encrypt.
     pub keyring: Vec<String>,
+    /// Refuses what is not encrypted while there are keys. Off only while
+    /// encryption is being rolled out.
+    pub verify_incoming: bool,
+    /// Encrypts while there are keys. Off only while encryption is being rolled
+    /// out.
+    pub verify_outgoing: bool,
     /// Data gossiped with the record of this node, at most 512 bytes. Not with
     /// zone-aware routing, which needs the place.
     pub meta: Bytes,
@@ -94,18 +100,22 @@ pub struct Config {
     pub probe_interval: Duration,
     /// How long a probe waits before it asks others.
     pub probe_timeout: Duration,
+    /// How many others are asked to probe.
+    pub indirect_checks: usize,
+    /// A suspect counts as dead after this many probe intervals, times the
+    /// logarithm of the cluster's size.
+    pub suspicion_factor: u32,
     /// Packets that may wait for processing; more are dropped.
     pub received_messages_queue_size: usize,
-    /// Updates of one key that may wait to be merged; more are dropped.
-    pub processed_messages_queue_size: usize,
-    /// Period in which watchers learn of changes; zero tells them at once.
+    /// How often watchers of keys are told of changes; zero tells them at once.
     pub notify_interval: Duration,
-    /// Bytes kept of the last messages sent, and as many of those received,
-    /// for people to look at.
-    pub message_history_buffer_bytes: usize,
-    /// Changes that may wait for a watcher of a prefix; more are dropped.
+    /// Changed keys that one watcher of a prefix may leave unread; further ones
+    /// are not reported to it.
     pub watch_prefix_buffer_size: usize,
-    /// Measures how long changes take to arrive.
+    /// Bytes of messages to remember for people, for each direction; 0 keeps
+    /// none.
+    pub message_history_buffer_bytes: usize,
+    /// How the time that news travels is measured.
     pub propagation_delay_tracker: PropagationDelayTracker,
     /// How long instances that left stay as tombstones.
     pub left_ingesters_timeout: Duration,
@@ -141,6 +151,8 @@ impl Default for Config {
             compression: Compression::Lzw,
             tls: None,
             keyring: Vec::new(),
+            verify_incoming: true,
+            verify_outgoing: true,
             meta: Bytes::new(),
             zone_aware_routing: None,
             transport_debug: false,
@@ -159,11 +171,12 @@ impl Default for Config {
             dead_node_reclaim_time: Duration::ZERO,
             probe_interval: Duration::from_secs(5),
             probe_timeout: Duration::from_secs(2),
+            indirect_checks: 3,
+            suspicion_factor: 4,
             received_messages_queue_size: 1024,
-            processed_messages_queue_size: 1024,
             notify_interval: Duration::ZERO,
-            message_history_buffer_bytes: 0,
             watch_prefix_buffer_size: 128,
+            message_history_buffer_bytes: 0,
             propagation_delay_tracker: PropagationDelayTracker::default(),
             left_ingesters_timeout: Duration::from_secs(5 * 60),
             obsolete_entries_timeout: Duration::from_secs(30),
@@ -174,6 +187,48 @@ impl Default for Config {
 }
 
 impl Config {
+    /// Returns the defaults of HashiCorp's memberlist in a local network.
+    pub fn lan() -> Self {
+        Self {
+            dialect: Dialect::Classic,
+            randomize_node_name: false,
+            stream_timeout: Duration::from_secs(10),
+            probe_interval: Duration::from_secs(1),
+            probe_timeout: Duration::from_millis(500),
+            ..Self::default()
+        }
+    }
+
+    /// Returns the defaults of HashiCorp's memberlist across the world.
+    pub fn wan() -> Self {
+        Self {
+            stream_timeout: Duration::from_secs(30),
+            suspicion_factor: 6,
+            push_pull_interval: Duration::from_secs(60),
+            probe_interval: Duration::from_secs(5),
+            probe_timeout: Duration::from_secs(3),
+            gossip_nodes: 4,
+            gossip_interval: Duration::from_millis(500),
+            gossip_to_dead_nodes_time: Duration::from_secs(60),
+            ..Self::lan()
+        }
+    }
+
+    /// Returns the defaults of HashiCorp's memberlist on one host.
+    pub fn local() -> Self {
+        Self {
+            stream_timeout: Duration::from_secs(1),
+            indirect_checks: 1,
+            retransmit_factor: 2,
+            suspicion_factor: 3,
+            push_pull_interval: Duration::from_secs(15),
+            probe_timeout: Duration::from_millis(200),
+            gossip_interval: Duration::from_millis(100),
+            gossip_to_dead_nodes_time: Duration::from_secs(15),
+            ..Self::lan()
+        }
+    }
+
     /// Checks the settings that have no meaning outside a range.
     ///
     /// # Errors
@@ -233,6 +288,30 @@ impl Config {
             &self.join
         } else {
             &self.rejoin_seeds
+        }
+    }
+}
+
+/// Settings of the propagation-delay tracker, off by default.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PropagationDelayTracker {
+    /// Publishes beacons and times those of others.
+    pub enabled: bool,
+    /// How often the cluster publishes a beacon.
+    pub beacon_interval: Duration,
+    /// How long a beacon stays.
+    pub beacon_lifetime: Duration,
+    /// Delay from which on an arrival is logged; zero logs none.
+    pub log_beacons_latency_longer_than: Duration,
+}
+
+impl Default for PropagationDelayTracker {
+    fn default() -> Self {
+        Self {
+            enabled: false,
+            beacon_interval: Duration::from_secs(60),
+            beacon_lifetime: Duration::from_secs(10 * 60),
+            log_beacons_latency_longer_than: Duration::ZERO,
         }
     }
 }
@@ -297,31 +376,6 @@ impl FromStr for ZoneRole {
                 "zone-aware-routing.role",
                 "must be member or bridge",
             )),
-        }
-    }
-}
-
-/// Measures how long changes take to arrive: nodes publish beacons now and
-/// then, and compare their age when they see those of others.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct PropagationDelayTracker {
-    /// Publishes beacons and measures.
-    pub enabled: bool,
-    /// Period of this node's beacons.
-    pub beacon_interval: Duration,
-    /// Age at which beacons are forgotten.
-    pub beacon_lifetime: Duration,
-    /// Delay that is worth a line in the log; zero logs none.
-    pub log_beacons_latency_longer_than: Duration,
-}
-
-impl Default for PropagationDelayTracker {
-    fn default() -> Self {
-        Self {
-            enabled: false,
-            beacon_interval: Duration::from_secs(60),
-            beacon_lifetime: Duration::from_secs(10 * 60),
-            log_beacons_latency_longer_than: Duration::ZERO,
         }
     }
 }

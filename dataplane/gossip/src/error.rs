@@ -5,6 +5,7 @@ use std::io;
 use thiserror::Error;
 
 use crate::TlsError;
+use crate::driver::StreamError;
 
 /// Why a node did not start or join. Nothing is left running after an error
 /// of [`Gossip::start`](crate::Gossip::start).
@@ -48,6 +49,36 @@ impl GossipError {
         Self::InvalidConfig {
             setting,
             reason: reason.into(),
+        }
+    }
+}
+
+/// Why a node did not do what it was asked.
+#[derive(Debug, Error)]
+pub enum SendError {
+    /// What was asked for cannot be done; asking again does not help.
+    #[error("{0}")]
+    Refused(String),
+    /// The other node was not reached. Trying again later can help.
+    #[error("{0}")]
+    Stream(String),
+    /// The node has left.
+    #[error("gossip has stopped")]
+    Stopped,
+}
+
+impl SendError {
+    pub(crate) fn refused(reason: impl ToString) -> Self {
+        Self::Refused(reason.to_string())
+    }
+}
+
+impl From<StreamError> for SendError {
+    fn from(error: StreamError) -> Self {
+        match error {
+            StreamError::Stopped => Self::Stopped,
+            StreamError::Wire(error) => Self::refused(error),
+            error => Self::Stream(error.to_string()),
         }
     }
 }

@@ -9,14 +9,14 @@ use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use rand::RngExt;
 use rand::rngs::StdRng;
 use rand::seq::SliceRandom;
+use rand::{RngExt, SeedableRng};
 use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
 
 use crate::discovery::{Discovery, Seed};
-use crate::driver::PushPuller;
+use crate::driver::Streams;
 use crate::{Config, GossipError};
 
 /// Longest fast join: the start of the process waits for it.
@@ -29,7 +29,7 @@ const BATCH: usize = 100;
 /// Joins the cluster.
 #[derive(Debug)]
 pub(crate) struct Joiner {
-    push_puller: PushPuller,
+    streams: Streams,
     discovery: Discovery,
     settings: Settings,
     /// This node's own address: reaching it is no join.
@@ -89,17 +89,17 @@ impl Settings {
 impl Joiner {
     pub(crate) fn new(
         settings: Settings,
-        push_puller: PushPuller,
+        streams: Streams,
         local: SocketAddr,
-        random: StdRng,
+        seed: u64,
         outcome: watch::Sender<Outcome>,
     ) -> Self {
         Self {
-            push_puller,
+            streams,
             discovery: Discovery::new(),
             settings,
             local,
-            random,
+            random: StdRng::seed_from_u64(seed),
             outcome,
         }
     }
@@ -227,7 +227,7 @@ impl Joiner {
         if address == self.local {
             return false;
         }
-        match self.push_puller.push_pull(address, true).await {
+        match self.streams.push_pull(address, true).await {
             Ok(()) => {
                 self.outcome.send_replace(Outcome::Joined);
                 true

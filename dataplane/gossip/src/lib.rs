@@ -13,21 +13,29 @@ pub mod kv;
 
 mod advertise;
 mod config;
+mod delegate;
 mod discovery;
 mod driver;
 mod error;
 mod gossip;
 mod join;
+mod machine;
 mod member;
+mod memberlist;
 mod metrics;
+mod news;
 mod refusals;
+mod replication;
 mod tls;
 mod transport;
 
+pub use self::memberlist::Memberlist;
+pub use ::memberlist::{Broadcast, Node, Origin, Policy};
 pub use config::{
     Compression, Config, Dialect, PropagationDelayTracker, ZoneAwareRouting, ZoneRole,
 };
-pub use error::GossipError;
+pub use delegate::{Delegate, MemberEvent, Request};
+pub use error::{GossipError, SendError};
 pub use gossip::Gossip;
 pub use kv::{CasError, EntryStatus, Kv, PrefixWatch, Watch};
 pub use member::{Member, MemberState};

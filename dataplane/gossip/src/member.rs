@@ -4,6 +4,7 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::time::SystemTime;
 
+use bytes::Bytes;
 use memberlist::{Node, NodeState, Timestamp};
 use tokio::time::Instant;
 
@@ -18,6 +19,8 @@ pub struct Member {
     pub state: MemberState,
     /// Counts how often it had to speak for itself.
     pub incarnation: u32,
+    /// Data of its application, at most 512 bytes.
+    pub meta: Bytes,
     /// When it got into this state, by this node's clock.
     pub since: SystemTime,
 }
@@ -33,6 +36,17 @@ pub enum MemberState {
     Dead,
     /// It said goodbye.
     Left,
+}
+
+impl From<NodeState> for MemberState {
+    fn from(state: NodeState) -> Self {
+        match state {
+            NodeState::Alive => Self::Alive,
+            NodeState::Suspect => Self::Suspect,
+            NodeState::Dead => Self::Dead,
+            NodeState::Left => Self::Left,
+        }
+    }
 }
 
 impl fmt::Display for MemberState {
@@ -51,15 +65,20 @@ impl Member {
         Self {
             name: node.name.as_ref().to_owned(),
             addr: node.address.socket_addr(),
-            state: match node.state {
-                NodeState::Alive => MemberState::Alive,
-                NodeState::Suspect => MemberState::Suspect,
-                NodeState::Dead => MemberState::Dead,
-                NodeState::Left => MemberState::Left,
-            },
+            state: node.state.into(),
             incarnation: node.incarnation,
+            meta: node.meta.clone(),
             since: clock.wall_start + node.state_change.as_duration(),
         }
+    }
+
+    /// Returns whether this is what is known of `node`.
+    pub(crate) fn describes(&self, node: &Node) -> bool {
+        *self.name == *node.name
+            && self.state == node.state.into()
+            && self.incarnation == node.incarnation
+            && self.addr == node.address.socket_addr()
+            && self.meta == node.meta
     }
 
     /// Returns whether the member counts: alive or merely suspected.
@@ -86,5 +105,10 @@ impl Clock {
     /// Returns the machine's time.
     pub(crate) fn now(&self) -> Timestamp {
         Timestamp::from_duration(self.start.elapsed())
+    }
+
+    /// Returns when the machine's time is `at`.
+    pub(crate) fn instant(&self, at: Timestamp) -> Instant {
+        self.start + at.as_duration()
     }
 }

@@ -42,7 +42,7 @@ impl Phase {
 
 impl Driver {
     pub(super) fn start_leaving(&self) -> Phase {
-        self.shared.stop();
+        self.delegate.leaving();
         tracing::info!("leaving the gossip cluster");
         let timeout = self.shutdown.drain_timeout;
         Phase::Draining {

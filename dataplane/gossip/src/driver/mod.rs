@@ -1,37 +1,44 @@
 //! The one task that owns the membership machine.
 //!
 //! It feeds packets, stream messages and time to the machine, does what the
-//! machine asks for, and carries changes between the machine and the store:
+//! machine asks for, and carries messages between the machine and the
+//! application:
 //!
 //! ```text
 //! peers ──packets, streams──▶ driver ⇄ Machine
 //!                              │ ▲
-//!                 user messages▼ │local changes
-//!                              Store ⇄ Kv handles
+//!        messages, state, news ▼ │ requests
+//!                             Delegate
 //! ```
 
+mod command;
 mod leave;
-mod push_pull;
+mod streams;
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use memberlist::{Event, Machine, Origin, Output, PushPull, StreamMessage};
+use memberlist::{
+    KeyError, Machine, Node, Origin, Output, PushPull, PushPullRejected, StreamMessage, Timestamp,
+};
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::kv::Shared;
+use crate::delegate::{Delegate, Request};
 use crate::member::{Clock, Member};
 use crate::metrics::ClientMetrics;
-use crate::refusals::{Refusal, Refusals};
+use crate::news;
+use crate::refusals::Refusals;
 use crate::transport::{Incoming, IncomingStream, OutgoingPackets, Packet};
 
+pub(crate) use command::{Command, KeyChange};
 use leave::Phase;
-pub(crate) use push_pull::{Command, PushPuller};
+pub(crate) use streams::{StreamError, Streams};
 
-/// Requests of stream tasks that wait for the driver.
+/// Requests of other tasks that wait for the driver.
 pub(crate) const COMMAND_QUEUE: usize = 256;
 /// Packets handled before the driver looks at anything else.
 const PACKET_BATCH: usize = 32;
@@ -44,11 +51,11 @@ const HOUSEKEEPING: Duration = Duration::from_secs(1);
 pub(crate) struct Driver {
     pub(crate) machine: Machine,
     pub(crate) clock: Clock,
-    pub(crate) shared: Arc<Shared>,
+    pub(crate) delegate: Arc<dyn Delegate>,
     pub(crate) incoming: Incoming,
     pub(crate) outgoing: OutgoingPackets,
     pub(crate) commands: mpsc::Receiver<Command>,
-    pub(crate) push_puller: PushPuller,
+    pub(crate) streams: Streams,
     pub(crate) members: watch::Sender<Arc<Vec<Member>>>,
     pub(crate) metrics: ClientMetrics,
     pub(crate) refusals: Refusals,
@@ -82,7 +89,7 @@ impl Driver {
         let mut housekeeping = interval(HOUSEKEEPING);
         housekeeping.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let leave = self.shutdown.leave.clone();
-        let shared = self.shared.clone();
+        let waker = self.delegate.waker().unwrap_or_default();
         loop {
             self.settle();
             phase = self.advance(phase);
@@ -93,11 +100,11 @@ impl Driver {
             tokio::select! {
                 Some(packet) = self.incoming.packets.recv() => self.handle_packets(packet),
                 Some(stream) = self.incoming.streams.recv() => self.handle_stream(stream),
-                Some(peer) = self.outgoing.unreachable.recv() => {
-                    tracing::debug!(%peer, "nobody listens at the address of a peer");
-                }
                 Some(command) = self.commands.recv() => self.handle_command(command),
-                () = shared.changed.notified() => {}
+                Some(peer) = self.outgoing.unreachable.recv() => {
+                    self.machine.handle_unreachable(self.clock.now(), peer);
+                }
+                () = waker.notified() => {}
                 () = sleep_until(wakeup) => self.machine.handle_timeout(self.clock.now()),
                 _ = housekeeping.tick() => self.housekeep(),
                 () = leave.cancelled(), if phase == Phase::Running => phase = self.start_leaving(),
@@ -122,30 +129,60 @@ impl Driver {
             .handle_packet(now, &packet.from, packet.payload());
         if let Err(error) = handled {
             self.metrics.received_invalid_packets.inc();
-            self.refusals.count((&error).into());
+            self.refusals.count(error.kind());
             tracing::debug!(%error, "dropped a packet");
         }
     }
 
     fn handle_stream(&mut self, stream: IncomingStream) {
         let reader = self.machine.request_reader();
-        let serve = self.push_puller.clone().serve(stream, reader);
-        let abort = self.shutdown.abort.clone();
-        self.tracker.spawn(async move {
-            abort.run_until_cancelled(serve).await;
-        });
+        self.spawn(self.streams.clone().serve(stream, reader));
     }
 
+    /// An answer that nobody waits for any more is dropped.
     fn handle_command(&mut self, command: Command) {
         match command {
             Command::Open { join, reply } => {
-                let request = self
-                    .machine
-                    .push_pull_request(join, &self.shared.full_state());
-                drop(reply.send((request, self.machine.response_reader())));
+                let state = self.delegate.local_state(join);
+                let request = self.machine.push_pull_request(join, &state);
+                let _ = reply.send((request, self.machine.response_reader()));
             }
-            Command::Merge { remote, reply } => drop(reply.send(self.merge(remote))),
-            Command::Serve { message, reply } => drop(reply.send(self.answer(message))),
+            Command::Merge { remote, reply } => {
+                let _ = reply.send(self.merge(remote));
+            }
+            Command::Serve { message, reply } => {
+                let _ = reply.send(self.answer(message));
+            }
+            Command::Refuse { error, reply } => {
+                let _ = reply.send(self.machine.stream_refusal(&error));
+            }
+            Command::Ack(ack) => self.machine.handle_stream_ack(self.clock.now(), &ack),
+            Command::Broadcast(broadcast) => self.machine.broadcast(Origin::Local, broadcast),
+            Command::Send { to, message, reply } => {
+                let _ = reply.send(self.machine.send_best_effort(to, &message));
+            }
+            Command::UserStream { message, reply } => {
+                let _ = reply.send(self.machine.user_stream(&message));
+            }
+            Command::UpdateMeta { meta, reply } => {
+                let _ = reply.send(self.machine.update_meta(meta.to_vec()));
+            }
+            Command::SetAckPayload { payload, reply } => {
+                let _ = reply.send(self.machine.set_ack_payload(&payload));
+            }
+            Command::ChangeKeys { change, reply } => {
+                let _ = reply.send(self.change_keys(&change));
+            }
+        }
+    }
+
+    fn change_keys(&mut self, change: &KeyChange) -> Result<(), KeyError> {
+        let keyring = self.machine.keyring_mut();
+        let keyring = keyring.expect("every machine here is built with a ring of keys");
+        match change {
+            KeyChange::Install(key) => keyring.install(key),
+            KeyChange::Use(key) => keyring.use_key(key),
+            KeyChange::Remove(key) => keyring.remove(key),
         }
     }
 
@@ -154,63 +191,51 @@ impl Driver {
         match message {
             StreamMessage::PushPull(remote) => {
                 // The answer is the state before the merge, as in memberlist.
-                let state = self.shared.full_state();
+                let state = self.delegate.local_state(remote.join);
                 let answer = self.machine.push_pull_response(remote.join, &state);
                 if let Err(error) = self.merge(remote) {
-                    self.refusals.count(Refusal::Members);
+                    self.refusals.count(error.kind());
                     tracing::warn!(%error, "rejected a push/pull");
                 }
                 Some(answer)
             }
             StreamMessage::Ping(ping) => self.machine.stream_ping_reply(&ping),
             StreamMessage::User(message) => {
-                self.receive(message);
+                self.delegate.message(message);
                 None
             }
             StreamMessage::Error(error) => {
                 tracing::warn!(error, "peer reports an error");
                 None
             }
-            // Only answers hold acks.
+            // Nobody was asked on this stream.
             StreamMessage::Ack(_) => None,
         }
     }
 
-    fn merge(&mut self, remote: PushPull) -> Result<(), memberlist::PushPullRejected> {
-        self.machine.handle_push_pull(self.clock.now(), &remote)?;
-        for broadcast in self.shared.receive_state(remote.user_state) {
-            self.machine.broadcast(Origin::Forwarded, broadcast);
+    fn merge(&mut self, remote: PushPull) -> Result<(), PushPullRejected> {
+        let merged = self.machine.handle_push_pull(self.clock.now(), &remote)?;
+        if let Some(error) = merged.first_error {
+            self.refusals.count(error.kind());
+            tracing::debug!(skipped = merged.skipped, %error, "skipped records of a push/pull");
         }
+        self.delegate.merge_state(remote.user_state, remote.join);
         Ok(())
     }
 
-    fn receive(&mut self, message: bytes::Bytes) {
-        if let Some(broadcast) = self.shared.receive(message) {
-            self.machine.broadcast(Origin::Forwarded, broadcast);
-        }
-    }
-
-    /// Does what the machine and the store ask for until neither does.
+    /// Does what the machine and the application ask for until neither does.
     fn settle(&mut self) {
-        if self.shared.take_push_pull_request() {
-            self.machine.request_push_pull(self.clock.now());
-        }
-        for broadcast in self.shared.take_outbox() {
-            self.machine.broadcast(Origin::Local, broadcast);
-        }
         let mut members_changed = false;
-        while let Some(output) = self.machine.poll_output() {
-            match output {
-                Output::Packet { to, payload } => self.outgoing.send(to, payload),
-                Output::PushPull { to, .. } => self.push_pull(to),
-                Output::UserMessage(message) => self.receive(message),
-                // Machines of the dskit dialect ask for none.
-                Output::StreamPing { .. } => {}
-                Output::Event(Event::PingCompleted { .. }) => {}
-                Output::Event(event) => {
-                    log(&event);
-                    members_changed = true;
-                }
+        loop {
+            for request in self.delegate.take_requests() {
+                self.fulfil(request);
+            }
+            let Some(output) = self.machine.poll_output() else {
+                break;
+            };
+            members_changed |= self.perform(output);
+            while let Some(output) = self.machine.poll_output() {
+                members_changed |= self.perform(output);
             }
         }
         if members_changed {
@@ -218,19 +243,68 @@ impl Driver {
         }
     }
 
-    fn push_pull(&self, to: std::net::SocketAddr) {
-        let push_puller = self.push_puller.clone();
-        let abort = self.shutdown.abort.clone();
-        self.tracker.spawn(async move {
-            let exchange = push_puller.push_pull(to, false);
-            if let Some(Err(error)) = abort.run_until_cancelled(exchange).await {
+    /// Returns whether the list of members is another one now.
+    fn perform(&mut self, output: Output) -> bool {
+        match output {
+            Output::Packet { to, payload } => self.outgoing.send(to, payload),
+            Output::PushPull { to, .. } => self.push_pull(to),
+            Output::StreamPing {
+                to,
+                request,
+                deadline,
+                ..
+            } => self.ping(to, request, deadline),
+            Output::UserMessage(message) => self.delegate.message(message),
+            Output::Event(event) => {
+                news::log(&event);
+                if let Some(event) = news::member_event(&event, &self.clock) {
+                    self.delegate.event(&event);
+                }
+                return news::changes_members(&event);
+            }
+        }
+        false
+    }
+
+    fn fulfil(&mut self, request: Request) {
+        match request {
+            Request::Broadcast(origin, broadcast) => self.machine.broadcast(origin, broadcast),
+            Request::PushPull => {
+                // Not now is as good: another chance to ask comes with the next gap.
+                self.machine.request_push_pull(self.clock.now());
+            }
+        }
+    }
+
+    fn push_pull(&self, to: SocketAddr) {
+        let streams = self.streams.clone();
+        self.spawn(async move {
+            if let Err(error) = streams.push_pull(to, false).await {
                 tracing::info!(peer = %to, %error, "push/pull failed");
             }
         });
     }
 
+    fn ping(&self, to: SocketAddr, request: Vec<u8>, deadline: Timestamp) {
+        let streams = self.streams.clone();
+        let reader = self.machine.response_reader();
+        let deadline = self.clock.instant(deadline);
+        self.spawn(async move {
+            if let Err(error) = streams.ping(to, request, reader, deadline).await {
+                tracing::debug!(peer = %to, %error, "ping by stream failed");
+            }
+        });
+    }
+
+    fn spawn(&self, work: impl Future<Output = ()> + Send + 'static) {
+        let abort = self.shutdown.abort.clone();
+        self.tracker.spawn(async move {
+            abort.run_until_cancelled(work).await;
+        });
+    }
+
     fn housekeep(&mut self) {
-        self.shared.forget_deleted();
+        self.delegate.tick();
         self.metrics.set_queued(
             self.machine.queued_broadcasts(Origin::Local),
             self.machine.queued_broadcasts(Origin::Forwarded),
@@ -238,10 +312,22 @@ impl Driver {
         self.metrics
             .health_score
             .set(self.machine.health_score().into());
-        self.publish_members();
+        // No event tells that a member is forgotten, or refuted a suspicion.
+        if !self.is_published() {
+            self.publish_members();
+        }
     }
 
-    fn publish_members(&self) {
+    /// Returns whether the published list is what the machine knows. Both are
+    /// ordered by name.
+    fn is_published(&self) -> bool {
+        let published = self.members.borrow();
+        let same = |(member, node): (&Member, &Node)| member.describes(node);
+        published.len() == self.machine.members().count()
+            && published.iter().zip(self.machine.members()).all(same)
+    }
+
+    pub(crate) fn publish_members(&self) {
         let alive = i64::try_from(self.machine.alive_count()).unwrap_or(i64::MAX);
         self.metrics.members.set(alive);
         let mut members: Vec<Member> = self
@@ -250,42 +336,12 @@ impl Driver {
             .map(|node| Member::new(node, &self.clock))
             .collect();
         members.sort_by(|a, b| a.name.cmp(&b.name));
-        self.members.send_if_modified(|published| {
-            let changed = **published != members;
-            if changed {
-                *published = Arc::new(members);
-            }
-            changed
-        });
+        self.members.send_replace(Arc::new(members));
     }
 
     fn next_timeout(&self) -> Instant {
         let now = self.clock.now();
         let wait = self.machine.next_timeout().saturating_since(now);
         Instant::now() + wait.min(MAX_SLEEP)
-    }
-}
-
-fn log(event: &Event) {
-    match event {
-        Event::Joined(node) => {
-            tracing::info!(node = %node.name, addr = %node.address, "member joined")
-        }
-        Event::Left(node) => tracing::info!(node = %node.name, "member left"),
-        Event::Dead(node) => {
-            tracing::warn!(node = %node.name, addr = %node.address, "member is dead")
-        }
-        Event::Suspected(node) => tracing::info!(node = %node.name, "member is suspected"),
-        Event::Refuted { incarnation } => {
-            tracing::info!(incarnation, "refuted a rumour about this node")
-        }
-        Event::Conflict {
-            name,
-            known,
-            offered,
-        } => {
-            tracing::warn!(node = %name, %known, %offered, "two members claim one name");
-        }
-        event => tracing::debug!(?event, "member changed"),
     }
 }

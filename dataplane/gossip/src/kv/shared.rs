@@ -23,7 +23,7 @@ use crate::metrics::ClientMetrics;
 pub(crate) struct Shared {
     state: Mutex<State>,
     /// Tells the driver that `State::outbox` is not empty.
-    pub(crate) changed: Notify,
+    pub(crate) changed: Arc<Notify>,
     metrics: ClientMetrics,
     settings: Settings,
 }
@@ -77,7 +77,7 @@ impl Shared {
                 outbox: Vec::new(),
                 stopped: false,
             }),
-            changed: Notify::new(),
+            changed: Arc::default(),
             metrics,
             settings,
         }

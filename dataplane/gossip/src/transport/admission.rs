@@ -12,7 +12,7 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 use tokio_util::sync::CancellationToken;
 
-use crate::refusals::{Refusal, Refusals};
+use crate::refusals::{Refusals, reason};
 
 /// Bytes of each message that are not counted: small messages of honest peers
 /// find room even if large ones of others have used it up.
@@ -83,11 +83,11 @@ impl Admission {
         let mut state = self.state.lock();
         let source = source(peer);
         if state.connections_of(source) >= self.limits.per_source {
-            self.refuse(state.evict_oldest(source), Refusal::Crowded);
+            self.refuse(state.evict_oldest(source), reason::CROWDED);
         } else if state.connections >= self.limits.connections {
             let crowd = state.largest_source(|source| source.connections);
             let victim = crowd.and_then(|crowd| state.evict_oldest(crowd));
-            self.refuse(victim, Refusal::Crowded);
+            self.refuse(victim, reason::CROWDED);
         }
         let id = state.add(source, Some(evicted.clone()));
         Admitted {
@@ -106,10 +106,10 @@ impl Admission {
         }
     }
 
-    fn refuse(&self, victim: Option<CancellationToken>, refusal: Refusal) {
+    fn refuse(&self, victim: Option<CancellationToken>, reason: &'static str) {
         if let Some(victim) = victim {
             victim.cancel();
-            self.refusals.count(refusal);
+            self.refusals.count(reason);
         }
     }
 }
@@ -135,7 +135,7 @@ impl Admitted {
         while state.bytes - held + counted > limit {
             match state.evict_largest(self.id) {
                 None => return false,
-                victim => self.admission.refuse(victim, Refusal::NoMemory),
+                victim => self.admission.refuse(victim, reason::NO_MEMORY),
             }
         }
         state.set_bytes(self.id, counted);

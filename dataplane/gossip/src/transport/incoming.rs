@@ -17,7 +17,7 @@ use tokio_util::task::TaskTracker;
 
 use super::{Admission, Admitted, Connection, Dialect, Timeouts};
 use crate::metrics::TransportMetrics;
-use crate::refusals::{Refusal, Refusals};
+use crate::refusals::{Refusals, reason};
 use crate::tls::Tls;
 
 /// Pause after the listener failed, usually for lack of file descriptors.
@@ -118,18 +118,19 @@ enum ServeError {
     Io(#[from] io::Error),
 }
 
-impl From<&ServeError> for Refusal {
-    fn from(error: &ServeError) -> Self {
-        match error {
-            ServeError::Handshake(_) => Self::Handshake,
-            ServeError::Idle => Self::Idle,
-            ServeError::Slow => Self::Slow,
-            ServeError::TooLarge => Self::TooLarge,
-            ServeError::NoMemory => Self::NoMemory,
-            ServeError::QueueFull => Self::QueueFull,
-            ServeError::UnknownKind(_) => Self::UnknownKind,
-            ServeError::Frame(error) => error.into(),
-            ServeError::Io(_) => Self::Truncated,
+impl ServeError {
+    /// Returns the label of the metric.
+    fn reason(&self) -> &'static str {
+        match self {
+            Self::Handshake(_) => reason::HANDSHAKE,
+            Self::Idle => reason::IDLE,
+            Self::Slow => reason::SLOW,
+            Self::TooLarge => reason::TOO_LARGE,
+            Self::NoMemory => reason::NO_MEMORY,
+            Self::QueueFull => reason::QUEUE_FULL,
+            Self::UnknownKind(_) => reason::UNKNOWN_KIND,
+            Self::Frame(error) => error.kind(),
+            Self::Io(_) => reason::TRUNCATED,
         }
     }
 }
@@ -157,7 +158,7 @@ impl Acceptor {
         let serving = self.try_serve(connection, peer, admitted);
         let serving = self.abort.run_until_cancelled(serving);
         if let Some(Some(Err(error))) = evicted.run_until_cancelled(serving).await {
-            self.refusals.count((&error).into());
+            self.refusals.count(error.reason());
             tracing::debug!(%peer, %error, "refused a gossip connection");
         }
     }
@@ -262,7 +263,7 @@ impl Acceptor {
             admitted,
         };
         if self.streams.try_send(stream).is_err() {
-            self.refusals.count(Refusal::QueueFull);
+            self.refusals.count(reason::QUEUE_FULL);
         }
     }
 
@@ -275,7 +276,7 @@ impl Acceptor {
             Err(ServeError::NoMemory)
         };
         if let Err(error) = result {
-            self.refusals.count((&error).into());
+            self.refusals.count(error.reason());
         }
     }
 }
