@@ -59,6 +59,17 @@ soak: ## Run the long suites whole: simulated gossip, crashes and damage of the 
 		-p pyroscope-profile -p pyroscope-store
 	PROPTEST_CASES=2000 cargo test --locked --release -p pyroscope-gossip
 
+# What `make bench` compares, and with clusters of how many nodes.
+BENCH ?= gossip
+NODES ?= 16,64,128
+
+.PHONY: bench
+bench: ## Compare with the Go originals on this machine: BENCH=gossip NODES=16,64,128
+	cargo build --locked --quiet --release -p pyroscope-bench
+	cd e2e/peers/bench && $(GO_BUILD) -o ../../../$(BIN)/dskit-node .
+	cargo run --locked --quiet --release -p pyroscope-bench --bin bench -- $(BENCH) \
+		--nodes $(NODES) --go $(BIN)/dskit-node --out $(BUILD)/bench
+
 .PHONY: lint
 lint: ## Check format, lints, licences, docs and the arrows between crates
 	cargo fmt --all --check

@@ -29,6 +29,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "store",
         ],
     ),
+    ("bench", &["gossip", "proto", "ring"]),
     ("crds", &["contract"]),
     ("operator", &["contract", "crds"]),
     ("e2e", &["contract", "crds"]),

@@ -1,6 +1,6 @@
 // Command bench is the Go side of `make bench`: one dskit node, a memberlist
-// key-value store and a ring lifecycler, under the protocol that
-// dataplane/bench describes in node.rs.
+// key-value store and a ring lifecycler, driven over the protocol that
+// dataplane/bench/src/node.rs describes.
 //
 // It prints one JSON object per line when it has seen something, and takes one
 // command per line on standard input: start, observe, add, remove, counters.
@@ -68,8 +68,8 @@ func run(cfg config) error {
 			o.observe(argument)
 			out.print(event{Event: "observing"})
 		case "add":
+			out.print(event{Event: "adding", ID: argument})
 			err = n.add(ctx, argument)
-			out.print(event{Event: "added", ID: argument})
 		case "remove":
 			err = n.remove(ctx, argument)
 		case "counters":
