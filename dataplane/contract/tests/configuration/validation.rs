@@ -54,6 +54,39 @@ fn an_ingester_must_send_heartbeats_before_they_expire() {
 }
 
 #[test]
+fn a_distributor_must_send_heartbeats_before_they_expire() {
+    assert_eq!(
+        invalid(|c| c.distributor.ring.heartbeat_period = "1m".parse().unwrap()),
+        "-distributor.ring.heartbeat-timeout (distributor.ring.heartbeat_timeout): 1m0s must be \
+         longer than -distributor.ring.heartbeat-period, which is 1m0s and must not be 0 then"
+    );
+    assert!(
+        invalid(|c| c.distributor.ring.kvstore.store = "consul".to_owned())
+            .contains("distributor.ring.kvstore.store")
+    );
+}
+
+#[test]
+fn forgetting_ingesters_needs_replicas_to_spare_and_a_timeout() {
+    let forgets = |replicas: usize, timeout: &str| {
+        let timeout = timeout.parse().unwrap();
+        move |c: &mut Config| {
+            c.ingester.auto_forget_unhealthy_periods = 4;
+            c.ingester.lifecycler.ring.replication_factor = replicas;
+            c.ingester.lifecycler.ring.heartbeat_timeout = timeout;
+        }
+    };
+    for replicas in [1, 2] {
+        let error = invalid(forgets(replicas, "1m"));
+        assert!(error.contains("none would ever be forgotten"), "{error}");
+    }
+    assert!(invalid(forgets(3, "0")).contains("-ring.heartbeat-timeout is 0"));
+    let mut fine = Config::default();
+    forgets(3, "1m")(&mut fine);
+    assert_eq!(fine.validate(), Ok(()));
+}
+
+#[test]
 fn ports_must_differ_unless_the_system_chooses() {
     assert_eq!(
         invalid(|c| c.memberlist.bind_port = 4040),

@@ -150,9 +150,9 @@ impl Pages {
 
     /// Returns the page of one ring.
     fn ring(&self, ring: &RingView) -> MethodRouter {
-        let shown = ring.clone();
+        let (shown, values) = (ring.clone(), self.state.gossip.kv());
         let show = move |Query(query): Query<ring::Query>, headers: HeaderMap| async move {
-            ring::page(&shown, &query, wants_json(&headers))
+            ring::page(&shown, &values, &query, wants_json(&headers))
         };
         let (ring, kv) = (ring.clone(), self.state.gossip.kv());
         let forget =

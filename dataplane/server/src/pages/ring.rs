@@ -1,6 +1,7 @@
 //! `/ring` and `/distributor/ring`: the instances of a ring, and a way to
 //! forget a dead one.
 
+use ::ring::{Ring, RingConfig};
 use axum::{
     Form, Json,
     http::{HeaderMap, StatusCode, header},
@@ -28,10 +29,15 @@ pub(super) struct Query {
     tokens: String,
 }
 
-/// Shows the ring.
-pub(super) fn page(ring: &RingView, query: &Query, json: bool) -> Response {
+/// Shows the ring, instances of excluded zones included.
+pub(super) fn page(ring: &RingView, kv: &Kv, query: &Query, json: bool) -> Response {
     let now = unix_seconds();
-    let status = ring.load().status(now);
+    let everybody = RingConfig {
+        excluded_zones: Vec::new(),
+        ..ring.load().config().clone()
+    };
+    let desc = kv.get(ring.key()).unwrap_or_default();
+    let status = Ring::new(&desc, everybody).status(now);
     if json {
         let shards = status.members.into_iter().map(shard).collect();
         let now = time::rfc3339(now);
