@@ -16,7 +16,8 @@ use std::time::Duration;
 pub(crate) use pyroscope_memberlist::Origin;
 pub(crate) use pyroscope_memberlist::Timestamp;
 use pyroscope_memberlist::{
-    Address, Config, Machine, NodeState, Output, PushPull, StreamMessage, StreamReader,
+    Address, Config, Event, Machine, NodeState, Nonces, Output, PushPull, StreamMessage,
+    StreamReader,
 };
 
 use calendar::Calendar;
@@ -49,6 +50,14 @@ pub(crate) enum Parcel {
         bytes: Rc<Vec<u8>>,
         opened: Timestamp,
     },
+    StreamPing {
+        bytes: Rc<Vec<u8>>,
+        deadline: Timestamp,
+    },
+    StreamAck {
+        bytes: Rc<Vec<u8>>,
+        deadline: Timestamp,
+    },
 }
 
 enum Happening {
@@ -66,7 +75,9 @@ pub(crate) struct Network<R> {
     pub(crate) trace: Trace,
     /// How often processes join the others again; `None` leaves joining to the test.
     pub(crate) rejoin: Option<Duration>,
-    /// What machines refused, with how often.
+    /// Whether a host without a process says so to those who connect to it.
+    pub(crate) refuses_connections: bool,
+    /// What machines refused.
     pub(crate) refusals: Vec<String>,
     /// Counts the packets sent.
     pub(crate) packets: u64,
@@ -86,6 +97,7 @@ impl<R: Replica> Network<R> {
             random: Random::new(seed ^ 0x6E65_7477_6F72_6B00),
             trace,
             rejoin: None,
+            refuses_connections: false,
             refusals: Vec::new(),
             packets: 0,
             hosts: (0..size).map(|host| Host::new(address(host, 0))).collect(),
@@ -142,7 +154,14 @@ impl<R: Replica> Network<R> {
     pub(crate) fn start(&mut self, host: usize, config: Config, replica: R) {
         self.crash(host);
         let seed = self.random.next();
-        let machine = Machine::new(config, seed, self.now).expect("the config is valid");
+        let machine = match config.keyring {
+            None => Machine::new(config, seed, self.now),
+            Some(_) => {
+                let secret = std::array::from_fn(|_| self.random.next() as u8);
+                Machine::encrypted(config, seed, Nonces::from_secret(secret), self.now)
+            }
+        };
+        let machine = machine.expect("the config is valid");
         let place = &mut self.hosts[host];
         place.life += 1;
         let joiner = self.rejoin.map(|_| Joiner {
@@ -329,14 +348,30 @@ impl<R: Replica> Network<R> {
     fn arrive(&mut self, letter: Letter) {
         let host = octets(letter.to).host;
         let place = &mut self.hosts[host];
+        if place.process.is_none() && place.address.socket_addr() == letter.to {
+            self.reset(&letter);
+            return;
+        }
         let reset = letter.to_life.is_some_and(|life| life != place.life);
-        if place.process.is_none() || place.address.socket_addr() != letter.to || reset {
+        if place.address.socket_addr() != letter.to || reset {
             return;
         }
         if place.is_stopped() {
             place.keep(letter);
         } else {
             self.deliver(host, letter);
+        }
+    }
+
+    /// Tells the sender, if it still runs, that nobody listens there.
+    fn reset(&mut self, letter: &Letter) {
+        let from = &self.hosts[letter.from];
+        let is_there = from.life == letter.from_life && !from.is_stopped();
+        if self.refuses_connections && is_there {
+            self.act_on(letter.from, |process, now| {
+                process.machine.handle_unreachable(now, letter.to);
+                Reaction::default()
+            });
         }
     }
 
@@ -351,6 +386,21 @@ impl<R: Replica> Network<R> {
                         opened,
                     };
                     self.send(host, to, Some(letter.from_life), parcel);
+                }
+            }
+            Parcel::StreamPing { bytes, deadline } => {
+                if let Some(bytes) = self.answer_ping(host, &bytes) {
+                    let to = self.hosts[letter.from].address.socket_addr();
+                    let parcel = Parcel::StreamAck {
+                        bytes: bytes.into(),
+                        deadline,
+                    };
+                    self.send(host, to, Some(letter.from_life), parcel);
+                }
+            }
+            Parcel::StreamAck { bytes, deadline } => {
+                if self.now <= deadline {
+                    self.take_ack(host, &bytes);
                 }
             }
             Parcel::Response { bytes, opened } => {
@@ -374,7 +424,7 @@ impl<R: Replica> Network<R> {
 
     fn answer(&mut self, host: usize, bytes: &[u8]) -> Option<Vec<u8>> {
         let process = self.process(host);
-        let remote = match read(process.machine.request_reader(), bytes) {
+        let remote = match read_state(process.machine.request_reader(), bytes) {
             Ok(remote) => remote,
             Err(error) => {
                 self.refuse(host, &error);
@@ -388,8 +438,32 @@ impl<R: Replica> Network<R> {
         Some(response)
     }
 
+    fn answer_ping(&mut self, host: usize, bytes: &[u8]) -> Option<Vec<u8>> {
+        let reader = self.process(host).machine.request_reader();
+        let mut answer = None;
+        match read(reader, bytes) {
+            Ok(StreamMessage::Ping(ping)) => self.act(host, |process, _| {
+                answer = process.machine.stream_ping_reply(&ping);
+                Reaction::default()
+            }),
+            other => self.refuse(host, &format!("a ping on a stream: {other:?}")),
+        }
+        answer
+    }
+
+    fn take_ack(&mut self, host: usize, bytes: &[u8]) {
+        let reader = self.process(host).machine.response_reader();
+        match read(reader, bytes) {
+            Ok(StreamMessage::Ack(ack)) => self.act(host, |process, now| {
+                process.machine.handle_stream_ack(now, &ack);
+                Reaction::default()
+            }),
+            other => self.refuse(host, &format!("an ack on a stream: {other:?}")),
+        }
+    }
+
     fn take_answer(&mut self, host: usize, bytes: &[u8]) {
-        match read(self.process(host).machine.response_reader(), bytes) {
+        match read_state(self.process(host).machine.response_reader(), bytes) {
             Ok(remote) => {
                 self.merge(host, &remote);
                 let rejoin = self.rejoin;
@@ -412,14 +486,19 @@ impl<R: Replica> Network<R> {
     fn merge(&mut self, host: usize, remote: &PushPull) {
         let mut refusal = None;
         self.act(host, |process, now| {
-            refusal = process.machine.handle_push_pull(now, remote).err();
-            match refusal {
-                Some(_) => Reaction::default(),
-                None => process.replica.merge(now, &remote.user_state),
+            match process.machine.handle_push_pull(now, remote) {
+                Ok(merged) => {
+                    refusal = merged.first_error.map(|error| error.to_string());
+                    process.replica.merge(now, &remote.user_state)
+                }
+                Err(error) => {
+                    refusal = Some(error.to_string());
+                    Reaction::default()
+                }
             }
         });
         if let Some(error) = refusal {
-            self.refuse(host, &error.to_string());
+            self.refuse(host, &error);
         }
     }
 
@@ -476,7 +555,17 @@ impl<R: Replica> Network<R> {
                 }
                 Output::PushPull { to, .. } => self.open_stream(host, to, false),
                 // Machines of the dskit dialect ask for none.
-                Output::StreamPing { .. } => {}
+                Output::StreamPing {
+                    to,
+                    request,
+                    deadline,
+                    ..
+                } => {
+                    let bytes = Rc::new(request);
+                    self.send(host, to, None, Parcel::StreamPing { bytes, deadline });
+                }
+                // Too many to keep, and no change of the cluster.
+                Output::Event(Event::PingCompleted { .. }) => {}
                 Output::Event(event) => {
                     self.trace
                         .note(now, format_args!("node-{host} sees {event:?}"));
@@ -624,14 +713,20 @@ fn octets(address: SocketAddr) -> IpOctets {
 }
 
 /// Reads a stream in pieces, as a socket hands it out.
-fn read(mut reader: StreamReader, bytes: &[u8]) -> Result<PushPull, String> {
+fn read(mut reader: StreamReader, bytes: &[u8]) -> Result<StreamMessage, String> {
     for piece in bytes.chunks(4096) {
         match reader.feed(piece) {
             Ok(None) => {}
-            Ok(Some(StreamMessage::PushPull(state))) => return Ok(state),
-            Ok(Some(other)) => return Err(format!("not a push/pull: {other:?}")),
+            Ok(Some(message)) => return Ok(message),
             Err(error) => return Err(error.to_string()),
         }
     }
     Err("the stream is not complete".to_owned())
+}
+
+fn read_state(reader: StreamReader, bytes: &[u8]) -> Result<PushPull, String> {
+    match read(reader, bytes)? {
+        StreamMessage::PushPull(state) => Ok(state),
+        other => Err(format!("not a push/pull: {other:?}")),
+    }
 }

@@ -37,11 +37,17 @@ pub(crate) trait Cast {
     /// Goes on to the next configuration of a roll-out.
     fn roll_out(&mut self) {}
 
+    /// Takes a step of a key rotation on a host, which may be down.
+    fn turn_key(&mut self, _network: &mut Network<Self::Replica>, _host: usize, _step: usize) {}
+
     /// Changes the replicated state on a host that runs.
     fn say(&mut self, network: &mut Network<Self::Replica>, host: usize);
 
     /// Tells that a host said goodbye for good, unless it starts again.
     fn leave(&mut self, _host: usize) {}
+
+    /// Tells that everything is healed.
+    fn healed(&mut self, _network: &Network<Self::Replica>) {}
 
     /// Returns why the replicas do not agree, if they do not.
     fn disagreement(&self, network: &Network<Self::Replica>) -> Option<String>;
@@ -96,6 +102,7 @@ impl<'a, C: Cast> Stage<'a, C> {
     fn new(story: &Story, cast: &'a mut C, trace: Trace) -> Self {
         let mut network = Network::new(story.seed, story.size, story.conditions, trace);
         network.rejoin = Some(story.rejoin);
+        network.refuses_connections = story.refuses_connections;
         Self {
             network,
             cast,
@@ -149,6 +156,7 @@ impl<'a, C: Cast> Stage<'a, C> {
                 }
             }
             Act::RollOut => self.cast.roll_out(),
+            Act::TurnKey(host, step) => self.cast.turn_key(network, *host, *step),
         }
     }
 
@@ -161,6 +169,7 @@ impl<'a, C: Cast> Stage<'a, C> {
         for host in network.running() {
             network.resume(host);
         }
+        self.cast.healed(&self.network);
     }
 
     /// Waits until all have agreed for a while; returns when they began to.
@@ -192,6 +201,15 @@ impl<'a, C: Cast> Stage<'a, C> {
     /// Once all agree, nobody is doubted any more, and all is quiet.
     fn stay_in_peace(&mut self) {
         self.cast.fall_silent(&mut self.network);
+        let fell_silent = self.network.now;
+        while let Some(disagreement) = self.disagreement() {
+            let waited = self.network.now.saturating_since(fell_silent);
+            assert!(
+                waited < PATIENCE,
+                "after {waited:?} of silence {disagreement}"
+            );
+            self.network.run_for(LOOK);
+        }
         let seen: Vec<(usize, usize)> = self.events();
         self.network.run_for(PEACE);
         let quiet = Duration::from_secs(10);

@@ -40,6 +40,8 @@ pub(crate) enum Act {
     Say(usize),
     /// Processes that start from now on have the next configuration of a roll-out.
     RollOut,
+    /// A host takes a step of a key rotation while it runs: install, use, remove.
+    TurnKey(usize, usize),
 }
 
 impl fmt::Display for Act {
@@ -63,6 +65,9 @@ impl fmt::Display for Act {
             Self::SlowDown(host, by) => write!(f, "node-{host} is {} slower", brief(*by)),
             Self::TurnClock(host, by) => write!(f, "node-{host}'s clock is {by} s off"),
             Self::Say(host) => write!(f, "node-{host} says something"),
+            Self::TurnKey(host, step) => {
+                write!(f, "node-{host} takes step {step} of a key rotation")
+            }
             Self::RollOut => write!(f, "the next configuration is rolled out"),
         }
     }
@@ -81,6 +86,8 @@ pub(crate) struct Story {
     pub(crate) conditions: Conditions,
     /// How often processes join the others again.
     pub(crate) rejoin: Duration,
+    /// Whether a host without a process says so to those who connect to it.
+    pub(crate) refuses_connections: bool,
     /// What happens, and when after the start.
     pub(crate) acts: Vec<(Duration, Act)>,
     /// When everything is healed.
@@ -114,6 +121,7 @@ impl Story {
             size,
             conditions,
             rejoin: random.between(seconds(20), seconds(90)),
+            refuses_connections: random.percent(50),
             end: last + random.between(Duration::ZERO, seconds(10)),
             acts,
         }
@@ -195,7 +203,7 @@ impl Author {
     fn incident(&mut self) {
         let at = self.some_time();
         let until = at + self.random.between(seconds(1), seconds(100));
-        match self.random.below(14) {
+        match self.random.below(15) {
             0 | 1 => self.crashes(at, until),
             2 => self.pauses(at, until),
             3 => {
@@ -218,6 +226,7 @@ impl Author {
             10 => self.rolling_restart(at),
             11 => self.whole_restart(at),
             12 => self.flapping(at),
+            13 => self.key_rotation(at),
             _ => self.cloned_disk(at),
         }
         for _ in 0..self.random.below(4) {
@@ -395,6 +404,17 @@ impl Author {
                     elsewhere,
                 },
             );
+        }
+    }
+
+    /// Everybody takes each step before anybody takes the next one.
+    fn key_rotation(&mut self, at: Duration) {
+        for step in 0..3 {
+            for host in 0..self.size {
+                let at = at + seconds(15) * step as u32;
+                let late = self.random.between(Duration::ZERO, seconds(10));
+                self.at(at + late, Act::TurnKey(host, step));
+            }
         }
     }
 

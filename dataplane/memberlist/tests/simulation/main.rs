@@ -8,6 +8,7 @@
 mod network;
 
 mod cluster;
+mod loss;
 mod scenarios;
 mod stories;
 mod words;

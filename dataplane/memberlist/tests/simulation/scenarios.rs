@@ -9,7 +9,7 @@ use crate::words::Words;
 
 const MINUTE: Duration = Duration::from_secs(60);
 
-type Hosts = Network<Words>;
+pub(crate) type Hosts = Network<Words>;
 
 /// Runs a test with a few seeds, or as many as asked for, and says which one runs.
 fn with_seeds(test: impl Fn(u64)) {
@@ -31,8 +31,8 @@ fn start(network: &mut Hosts, host: usize) {
 }
 
 /// Creates hosts that all joined host 0 and know each other.
-pub(crate) fn joined(seed: u64, size: usize, conditions: Conditions) -> Hosts {
-    let mut network = Network::new(seed, size, conditions, Trace::Off);
+pub(crate) fn joined(seed: u64, size: usize, conditions: Conditions, trace: Trace) -> Hosts {
+    let mut network = Network::new(seed, size, conditions, trace);
     (0..size).for_each(|host| start(&mut network, host));
     join_all(&mut network, 0);
     network.run_until("everybody joined", 5 * MINUTE, Network::converged);
@@ -99,7 +99,7 @@ fn everybody_learns_of_everybody() {
             (16, Conditions::GOOD),
             (24, Conditions::BAD),
         ] {
-            joined(seed, size, conditions);
+            joined(seed, size, conditions, Trace::Off);
         }
     });
 }
@@ -107,7 +107,7 @@ fn everybody_learns_of_everybody() {
 #[test]
 fn a_quiet_cluster_stays_as_it_is() {
     with_seeds(|seed| {
-        let mut network = joined(seed, 8, Conditions::GOOD);
+        let mut network = joined(seed, 8, Conditions::GOOD, Trace::Off);
         network.run_for(5 * MINUTE);
         for host in network.running() {
             let joined = |event: &Event| matches!(event, Event::Joined(_));
@@ -132,7 +132,7 @@ fn a_quiet_cluster_stays_as_it_is() {
 #[test]
 fn a_crashed_node_is_declared_dead_and_forgotten() {
     with_seeds(|seed| {
-        let mut network = joined(seed, 8, Conditions::BAD);
+        let mut network = joined(seed, 8, Conditions::BAD, Trace::Off);
         network.crash(3);
         let gone = |state: Option<NodeState>| matches!(state, None | Some(NodeState::Dead));
         let took = network.run_until("node 3 is dead", 10 * MINUTE, |network| {
@@ -151,7 +151,7 @@ fn a_crashed_node_is_declared_dead_and_forgotten() {
 #[test]
 fn a_crash_is_noticed_as_fast_as_in_go() {
     with_seeds(|seed| {
-        let mut network = joined(seed, 16, Conditions::GOOD);
+        let mut network = joined(seed, 16, Conditions::GOOD, Trace::Off);
         network.crash(5);
         let dead = |state: Option<NodeState>| matches!(state, None | Some(NodeState::Dead));
         let took = network.run_until("node 5 is dead", 10 * MINUTE, |network| {
@@ -165,7 +165,7 @@ fn a_crash_is_noticed_as_fast_as_in_go() {
 #[test]
 fn a_false_suspicion_is_refuted() {
     with_seeds(|seed| {
-        let mut network = joined(seed, 5, Conditions::GOOD);
+        let mut network = joined(seed, 5, Conditions::GOOD, Trace::Off);
         let suspect = Message::Suspect(Accusation {
             incarnation: 1,
             node: Hosts::name(1),
@@ -200,7 +200,7 @@ fn a_false_suspicion_is_refuted() {
 #[test]
 fn a_node_that_leaves_is_never_suspected() {
     with_seeds(|seed| {
-        let mut network = joined(seed, 8, Conditions::GOOD);
+        let mut network = joined(seed, 8, Conditions::GOOD, Trace::Off);
         network.leave(4);
         network.run_until("node 4 said goodbye", MINUTE, |network| !network.runs(4));
         let left = |state: Option<NodeState>| state == Some(NodeState::Left);
@@ -225,7 +225,7 @@ fn a_node_that_leaves_is_never_suspected() {
 #[test]
 fn a_short_partition_heals_by_itself() {
     with_seeds(|seed| {
-        let mut network = joined(seed, 8, Conditions::GOOD);
+        let mut network = joined(seed, 8, Conditions::GOOD, Trace::Off);
         partition(&mut network, 4);
         network.run_for(Duration::from_secs(15));
         let suspected = |event: &Event| matches!(event, Event::Suspected(_));
@@ -242,7 +242,7 @@ fn a_short_partition_heals_by_itself() {
 #[test]
 fn a_long_partition_heals_when_one_node_joins_the_other_side() {
     with_seeds(|seed| {
-        let mut network = joined(seed, 9, Conditions::GOOD);
+        let mut network = joined(seed, 9, Conditions::GOOD, Trace::Off);
         partition(&mut network, 4);
         network.run_for(10 * MINUTE);
         for (host, alive) in [(0, 4), (8, 5)] {
@@ -261,7 +261,7 @@ fn a_long_partition_heals_when_one_node_joins_the_other_side() {
 #[test]
 fn a_restarted_node_outbids_its_own_past() {
     with_seeds(|seed| {
-        let mut network = joined(seed, 6, Conditions::GOOD);
+        let mut network = joined(seed, 6, Conditions::GOOD, Trace::Off);
         for _ in 0..3 {
             network.crash(2);
             let pause = Duration::from_secs(network.random.below(120));
@@ -277,7 +277,7 @@ fn a_restarted_node_outbids_its_own_past() {
 #[test]
 fn everybody_hears_every_word() {
     with_seeds(|seed| {
-        let mut network = joined(seed, 12, Conditions::BAD);
+        let mut network = joined(seed, 12, Conditions::BAD, Trace::Off);
         for word in 0..20 {
             let host = network.random.index(12);
             say(&mut network, host, &format!("word {word}"));

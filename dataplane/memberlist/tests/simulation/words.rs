@@ -7,13 +7,25 @@ use pyroscope_memberlist::{Broadcast, Origin, Timestamp};
 
 use crate::network::{Reaction, Replica};
 
+/// What the compact form of a word starts with.
+const COMPACT: &str = "~";
+
 /// A set that only grows.
 #[derive(Debug, Default)]
 pub(crate) struct Words {
     pub(crate) known: BTreeSet<String>,
+    /// Knows no compact forms.
+    plain: bool,
 }
 
 impl Words {
+    pub(crate) fn new(plain: bool) -> Self {
+        Self {
+            plain,
+            ..Self::default()
+        }
+    }
+
     pub(crate) fn say(&mut self, word: &str) -> Reaction {
         self.learn([word], Origin::Local)
     }
@@ -27,6 +39,12 @@ impl Words {
             let id: Arc<str> = word.into();
             let version = self.known.len() as u64;
             let broadcast = Broadcast::new("words", [id], version, word.to_owned());
+            let broadcast = match version % 3 {
+                _ if self.plain => broadcast,
+                0 => broadcast,
+                1 => broadcast.lazy(),
+                _ => broadcast.with_compact(format!("{COMPACT}{word}")),
+            };
             broadcasts.push((origin, broadcast));
         }
         Reaction {
@@ -38,7 +56,13 @@ impl Words {
 
 impl Replica for Words {
     fn receive(&mut self, _now: Timestamp, message: &[u8]) -> Reaction {
-        self.learn([&*String::from_utf8_lossy(message)], Origin::Forwarded)
+        let message = String::from_utf8_lossy(message);
+        let word = message.strip_prefix(COMPACT);
+        assert!(
+            word.is_none() || !self.plain,
+            "{message:?} went to a node that does not know compact forms"
+        );
+        self.learn([word.unwrap_or(&message)], Origin::Forwarded)
     }
 
     fn merge(&mut self, _now: Timestamp, state: &[u8]) -> Reaction {
