@@ -10,14 +10,16 @@ const END: u32 = 257;
 /// The highest code; once it is reached the encoder starts over.
 const MAX_CODE: u32 = 4095;
 const FIRST_WIDTH: u32 = 9;
-/// Four slots for each string, so that probing stays short.
-const SLOTS: usize = 4 * 4096;
+/// Slots of the largest table: four for each string, so that probing stays short.
+const MAX_SLOTS: usize = 4 * 4096;
+/// Slots of the smallest table.
+const MIN_SLOTS: usize = 256;
 
 /// Compresses `plain`.
 pub(crate) fn encode(plain: &[u8]) -> Vec<u8> {
     let mut encoder = Encoder {
         bits: Bits::default(),
-        table: Table::default(),
+        table: Table::new(plain.len()),
         width: FIRST_WIDTH,
         last_code: END,
     };
@@ -80,17 +82,21 @@ impl Encoder {
 struct Table {
     /// Key in the upper 20 bits, code in the lower 12; 0 is free, as no string has code 0.
     slots: Vec<u32>,
-}
-
-impl Default for Table {
-    fn default() -> Self {
-        Self {
-            slots: vec![0; SLOTS],
-        }
-    }
+    /// How far the hash of a string is shifted to number a slot.
+    shift: u32,
 }
 
 impl Table {
+    /// Creates a table for `input` bytes, which make no more strings than that.
+    fn new(input: usize) -> Self {
+        let slots = input.saturating_mul(4).clamp(MIN_SLOTS, MAX_SLOTS);
+        let slots = slots.next_power_of_two();
+        Self {
+            slots: vec![0; slots],
+            shift: u32::BITS - slots.trailing_zeros(),
+        }
+    }
+
     fn get(&self, prefix: u32, byte: u8) -> Option<u32> {
         let slot = self.slots[self.find(prefix, byte)];
         (slot != 0).then_some(slot & MAX_CODE)
@@ -108,9 +114,9 @@ impl Table {
     /// Returns the slot of a string, or the free one where it belongs.
     fn find(&self, prefix: u32, byte: u8) -> usize {
         let key = key(prefix, byte);
-        let mut place = (key.wrapping_mul(0x9E37_79B1) >> 18) as usize;
+        let mut place = (key.wrapping_mul(0x9E37_79B1) >> self.shift) as usize;
         while self.slots[place] != 0 && self.slots[place] >> 12 != key {
-            place = (place + 1) % SLOTS;
+            place = (place + 1) % self.slots.len();
         }
         place
     }

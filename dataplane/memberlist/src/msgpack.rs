@@ -13,9 +13,11 @@ pub(crate) struct Writer {
 impl Writer {
     /// Starts a message of type `kind` with `fields` fields, at most 15.
     pub(crate) fn message(kind: u8, fields: u8) -> Self {
-        Self {
-            out: vec![kind, 0x80 | fields],
-        }
+        /// Enough for most messages.
+        const USUAL: usize = 96;
+        let mut out = Vec::with_capacity(USUAL);
+        out.extend_from_slice(&[kind, 0x80 | fields]);
+        Self { out }
     }
 
     /// Starts a map of `fields` fields, at most 15, behind what is there.

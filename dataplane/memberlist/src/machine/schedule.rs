@@ -40,13 +40,14 @@ impl Schedule {
         }
     }
 
-    /// Plans the next rounds of gossip after one at `now`; one that was late does not delay the following ones.
+    /// Plans the next rounds of gossip after one at `now`.
+    ///
+    /// One that was a little late does not delay the following ones; one that was later had nothing to tell before.
     pub(super) fn gossiped(&mut self, config: &Config, now: Timestamp) {
         let late = now.saturating_since(self.gossip);
-        let wait = config.gossip_interval.saturating_sub(late);
-        self.gossip = match wait.is_zero() {
-            true => now + config.gossip_interval,
-            false => now + wait,
+        self.gossip = match late < config.gossip_interval / 2 {
+            true => self.gossip + config.gossip_interval,
+            false => now + config.gossip_interval,
         };
         self.lazy_gossip = now + config.lazy_gossip_interval;
         self.hurried_gossip = now + config.gossip_interval / HURRIED;
