@@ -20,7 +20,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use memberlist::{
-    KeyError, Machine, Node, Origin, Output, PushPull, PushPullRejected, StreamMessage, Timestamp,
+    Event, KeyError, Machine, Node, Origin, Output, PushPull, PushPullRejected, StreamMessage,
+    Timestamp,
 };
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
@@ -225,26 +226,23 @@ impl Driver {
 
     /// Does what the machine and the application ask for until neither does.
     fn settle(&mut self) {
-        let mut members_changed = false;
         loop {
             for request in self.delegate.take_requests() {
                 self.fulfil(request);
             }
-            let Some(output) = self.machine.poll_output() else {
-                break;
+            let Some(first) = self.machine.poll_output() else {
+                return;
             };
-            members_changed |= self.perform(output);
+            let mut events = Vec::new();
+            self.perform(first, &mut events);
             while let Some(output) = self.machine.poll_output() {
-                members_changed |= self.perform(output);
+                self.perform(output, &mut events);
             }
-        }
-        if members_changed {
-            self.publish_members();
+            self.tell(&events);
         }
     }
 
-    /// Returns whether the list of members is another one now.
-    fn perform(&mut self, output: Output) -> bool {
+    fn perform(&mut self, output: Output, events: &mut Vec<Event>) {
         match output {
             Output::Packet { to, payload } => self.outgoing.send(to, payload),
             Output::PushPull { to, .. } => self.push_pull(to),
@@ -255,15 +253,22 @@ impl Driver {
                 ..
             } => self.ping(to, request, deadline),
             Output::UserMessage(message) => self.delegate.message(message),
-            Output::Event(event) => {
-                news::log(&event);
-                if let Some(event) = news::member_event(&event, &self.clock) {
-                    self.delegate.event(&event);
-                }
-                return news::changes_members(&event);
+            Output::Event(event) => events.push(event),
+        }
+    }
+
+    /// Tells everybody what happened. The list of members is up to date when
+    /// the application hears of it.
+    fn tell(&self, events: &[Event]) {
+        if events.iter().any(news::changes_members) {
+            self.publish_members();
+        }
+        for event in events {
+            news::log(event);
+            if let Some(event) = news::member_event(event, &self.clock) {
+                self.delegate.event(&event);
             }
         }
-        false
     }
 
     fn fulfil(&mut self, request: Request) {
