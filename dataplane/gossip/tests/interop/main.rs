@@ -12,6 +12,9 @@ mod peer;
 #[path = "../support/mod.rs"]
 mod support;
 
+mod classic;
+mod classic_node;
+mod encryption;
 mod failure;
 mod heartbeats;
 mod join;
@@ -20,3 +23,4 @@ mod mixed;
 mod ring;
 mod tls;
 mod wire;
+mod zones;

@@ -49,8 +49,8 @@ async fn another_authority_stays_out() {
     .await;
     timeout(PATIENCE, dialling.failed()).await.unwrap();
     assert_eq!((alive(&rust.members()), alive(&dialling.members())), (1, 1));
-    let seen = stranger.until("itself", |seen| !seen.ring.is_empty()).await;
-    assert!(seen.ring.keys().eq(["theirs"]) && seen.members.len() == 1);
+    stranger.until_ids(&["theirs"]).await;
+    stranger.until_members(1).await;
     assert_eq!(ids(&rust.kv().get(RING).unwrap()), ["rust-0"].into());
 }
 
@@ -61,8 +61,8 @@ async fn plain_go_stays_out() {
     let files = Files::new(&ours.sign(LOOPBACK), &ours.pem);
     let rust = start(with_tls(config("rust"), &files)).await;
     let plain = go("plain", &rust.advertised().to_string(), &[]).await;
-    let seen = plain.until("itself", |seen| !seen.ring.is_empty()).await;
-    assert_eq!(seen.members.len(), 1);
+    plain.until("itself", |seen| !seen.ring.is_empty()).await;
+    plain.until_members(1).await;
     assert_eq!(alive(&rust.members()), 1);
     assert!(rust.kv().get(RING).is_none());
 }
