@@ -35,7 +35,7 @@ pub(crate) struct Recorder {
     pub(crate) events: Mutex<Vec<String>>,
     pub(crate) answers: Mutex<Vec<Bytes>>,
     /// Messages that are to be passed on.
-    news: Mutex<Vec<Bytes>>,
+    pub(crate) news: Mutex<Vec<Bytes>>,
     /// Name that is not accepted as a member.
     pub(crate) unwanted: Option<String>,
     /// Notified when something was written down.
