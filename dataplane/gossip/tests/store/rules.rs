@@ -1,61 +1,15 @@
-//! The store: dskit's rules of merging, forgetting and telling.
-
-#![allow(clippy::unwrap_used)] // A test fails by panicking.
-
-mod support;
+//! dskit's rules of merging, forgetting and telling.
 
 use std::sync::Arc;
-use std::time::Duration;
 
+use crate::support::{RING, ids, instance, ownership};
+use crate::{MINUTE_MS, START, START_MS, active, desc, left, set, store, value, view};
 use bytes::Bytes;
 use proptest::prelude::*;
 use prost::Message;
 use proto::memberlist::KeyValuePair;
 use proto::ring::{Desc, InstanceDesc, InstanceState};
-use pyroscope_gossip::kv::{CodecError, ReceiveError, Retention, Store, StoreError, Update};
-use support::{RING, ids, instance, ownership};
-
-const START_MS: i64 = 1_700_000_000_000;
-const START: i64 = START_MS / 1000;
-const MINUTE_MS: i64 = 60_000;
-
-fn store() -> Store {
-    Store::new(Retention {
-        tombstones: Duration::from_secs(300),
-        deleted_keys: Duration::from_secs(30),
-    })
-}
-
-fn desc(instances: impl IntoIterator<Item = InstanceDesc>) -> Desc {
-    let ingesters = instances.into_iter();
-    Desc {
-        ingesters: ingesters
-            .map(|instance| (instance.id.clone(), instance))
-            .collect(),
-    }
-}
-
-fn active(id: &str, timestamp: i64) -> InstanceDesc {
-    instance(id, InstanceState::Active, timestamp, &[timestamp as u32])
-}
-
-fn left(id: &str, timestamp: i64) -> InstanceDesc {
-    instance(id, InstanceState::Left, timestamp, &[])
-}
-
-/// Writes as a component does, from what it reads.
-fn set(store: &mut Store, updated: Desc, now_ms: i64) -> Result<Update, StoreError> {
-    let version = store.snapshot::<Desc>(RING).version;
-    store.compare_and_set(RING, version, updated, now_ms)
-}
-
-fn view(store: &Store) -> Arc<Desc> {
-    store.view(RING).unwrap()
-}
-
-fn value(store: &Store) -> Arc<Desc> {
-    store.value(RING).unwrap()
-}
+use pyroscope_gossip::kv::{CodecError, ReceiveError, Store, StoreError, Update};
 
 fn sent(update: &Update) -> KeyValuePair {
     KeyValuePair::decode(update.broadcast.clone()).unwrap()
