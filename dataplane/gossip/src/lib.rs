@@ -3,7 +3,7 @@
 //! [`Gossip`] drives the membership machine of `memberlist` over dskit's TCP
 //! transport and joins the seeds it is given; [`Kv`] is the store that it
 //! replicates, in which components keep their rings. Both interoperate with
-//! Go peers of Grafana's dskit (`tests/interop.rs`).
+//! Go peers of Grafana's dskit (`tests/interop/`).
 //!
 //! Only the edges do I/O: [`kv::Store`] is pure, and so is the machine.
 
