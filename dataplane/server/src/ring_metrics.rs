@@ -107,6 +107,12 @@ struct ShutdownLabels {
     status: &'static str,
 }
 
+const FLUSH: ShutdownLabels = ShutdownLabels {
+    name: "ingester",
+    op: "flush",
+    status: "success",
+};
+
 impl ShutdownDuration {
     pub(crate) fn register(registry: &mut Registry) -> Self {
         let buckets: fn() -> Histogram = || Histogram::new(exponential_buckets(10.0, 2.0, 8));
@@ -116,19 +122,16 @@ impl ShutdownDuration {
             "Duration (in seconds) of the phases of stopping",
             duration.clone(),
         );
+        // Without a series it would not be known before the process stops.
+        drop(duration.get_or_create(&FLUSH));
         Self { duration }
     }
 
     /// Observes how long open requests and writes took to end; to be read
     /// during the final sleep.
     pub(crate) fn observe_flush(&self, duration: Duration) {
-        let labels = ShutdownLabels {
-            name: "ingester",
-            op: "flush",
-            status: "success",
-        };
         self.duration
-            .get_or_create(&labels)
+            .get_or_create(&FLUSH)
             .observe(duration.as_secs_f64());
     }
 }
