@@ -64,7 +64,10 @@ fn play_all(
                     .lock()
                     .expect("nobody panics with it")
                     .push((seed, outcome)),
-                Err(_) => failed.lock().expect("nobody panics with it").push(seed),
+                Err(_) => {
+                    println!("seed {seed} fails");
+                    failed.lock().expect("nobody panics with it").push(seed);
+                }
             }
         }
     };

@@ -48,7 +48,11 @@ impl Cluster {
             _ if classic => vec![None, Some(Compression::Lzw)],
             _ => vec![None, Some(Compression::Lzw), Some(Compression::Snappy)],
         };
-        let label = *random.pick(&[LabelStep::Done, LabelStep::Tolerant]);
+        // The classic dialect has no tolerant way to a label.
+        let label = match classic || random.percent(60) {
+            true => LabelStep::Done,
+            false => LabelStep::Tolerant,
+        };
         // The label is part of what encryption authenticates, so the two are not rolled out together.
         let encrypted = label == LabelStep::Done && random.percent(40);
         let plain = *random.pick(&[0, 30, 100]);
