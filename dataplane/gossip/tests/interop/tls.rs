@@ -4,7 +4,7 @@ use pyroscope_gossip::{Config, MemberState};
 use tokio::time::timeout;
 
 use crate::certificates::{Authority, Files};
-use crate::mixed::{QUICK, active, config, go, joining, quick, until_same};
+use crate::mixed::{active, config, go, joining, until_same};
 use crate::support::*;
 
 const LOOPBACK: &[&str] = &["127.0.0.1"];
@@ -76,12 +76,10 @@ async fn certificates_rotate_without_losing_a_go_node() {
     let both = format!("{}{}", old.pem, new.pem);
     let rust_files = Files::new(&old.sign(LOOPBACK), &both);
     let go_files = Files::new(&old.sign(LOOPBACK), &both);
-    let rust = start(with_tls(quick("rust"), &rust_files)).await;
+    let rust = start(with_tls(config("rust"), &rust_files)).await;
     register(&rust, active("rust-0", &[1]));
     let seed = rust.advertised().to_string();
-    let mut go_flags = flags(&go_files);
-    go_flags.push(QUICK.to_owned());
-    let go_0 = go("go-0", &seed, &refs(&go_flags)).await;
+    let go_0 = go("go-0", &seed, &refs(&flags(&go_files))).await;
     until_same(&go_0, &rust, &["go-0", "rust-0"]).await;
 
     let pair = new.sign(LOOPBACK);

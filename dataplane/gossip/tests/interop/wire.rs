@@ -1,8 +1,10 @@
 //! Compression, and acknowledgements.
 
+use std::time::Duration;
+
 use pyroscope_gossip::{Compression, Config};
 
-use crate::mixed::{QUICK, active, config, go, joining, quick, until_same};
+use crate::mixed::{active, config, go, joining, until_same};
 use crate::support::*;
 
 async fn every_node_understands(compression: Compression) {
@@ -74,8 +76,14 @@ async fn kinds_of_compression_mix() {
 /// refute: its incarnation tells.
 #[tokio::test(flavor = "multi_thread")]
 async fn both_are_content_with_the_acks_of_the_other() {
-    let rust = start(quick("rust")).await;
-    let go = go("go-0", &rust.advertised().to_string(), &[QUICK]).await;
+    let rust = start(Config {
+        probe_interval: Duration::from_millis(500),
+        probe_timeout: Duration::from_millis(250),
+        ..config("rust")
+    })
+    .await;
+    let flags = ["-probe-interval=500ms"];
+    let go = go("go-0", &rust.advertised().to_string(), &flags).await;
     until_same(&go, &rust, &["go-0"]).await;
     until_alive(&rust, 2).await;
     let beat = |ring: &proto::ring::Desc| ring.ingesters["go-0"].timestamp;
@@ -87,6 +95,6 @@ async fn both_are_content_with_the_acks_of_the_other() {
         // nobody understands cause one per probe.
         assert!(member.incarnation <= 3, "{member:?}");
     }
-    assert_eq!(alive(&rust.members()), 2);
-    assert_eq!(go.seen().members.len(), 2);
+    until_alive(&rust, 2).await;
+    go.until_members(2).await;
 }
