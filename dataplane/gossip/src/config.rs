@@ -84,6 +84,8 @@ pub struct Config {
     pub max_concurrent_writes: usize,
     /// How long a packet waits for a writer before it is dropped.
     pub acquire_writer_timeout: Duration,
+    /// What peers may make this node hold.
+    pub incoming: IncomingLimits,
     /// Period of gossip.
     pub gossip_interval: Duration,
     /// How many nodes one round of gossip reaches.
@@ -163,6 +165,7 @@ impl Default for Config {
             packet_read_timeout: Duration::from_secs(30),
             max_concurrent_writes: 3,
             acquire_writer_timeout: Duration::from_millis(250),
+            incoming: IncomingLimits::default(),
             gossip_interval: Duration::from_millis(200),
             gossip_nodes: 3,
             gossip_to_dead_nodes_time: Duration::from_secs(30),
@@ -266,6 +269,12 @@ impl Config {
         if self.received_messages_queue_size == 0 {
             return Err(GossipError::invalid(
                 "received-messages-queue-size",
+                "must be greater than zero",
+            ));
+        }
+        if self.incoming.connections == 0 || self.incoming.connections_per_source == 0 {
+            return Err(GossipError::invalid(
+                "limit of connections",
                 "must be greater than zero",
             ));
         }
@@ -376,6 +385,28 @@ impl FromStr for ZoneRole {
                 "zone-aware-routing.role",
                 "must be member or bridge",
             )),
+        }
+    }
+}
+
+/// What peers may make a node hold. Beyond it, who holds most gives way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct IncomingLimits {
+    /// Connections that have not yet brought a whole message.
+    pub connections: usize,
+    /// Such connections of one IPv4 address or IPv6 network of 64 bits.
+    pub connections_per_source: usize,
+    /// Bytes of all messages that are being received or wait to be handled;
+    /// the first 16 KiB of each message do not count.
+    pub bytes: usize,
+}
+
+impl Default for IncomingLimits {
+    fn default() -> Self {
+        Self {
+            connections: 512,
+            connections_per_source: 128,
+            bytes: 192 << 20,
         }
     }
 }

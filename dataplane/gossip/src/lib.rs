@@ -32,7 +32,8 @@ mod transport;
 pub use self::memberlist::Memberlist;
 pub use ::memberlist::{Broadcast, Node, Origin, Policy};
 pub use config::{
-    Compression, Config, Dialect, PropagationDelayTracker, ZoneAwareRouting, ZoneRole,
+    Compression, Config, Dialect, IncomingLimits, PropagationDelayTracker, ZoneAwareRouting,
+    ZoneRole,
 };
 pub use delegate::{Delegate, MemberEvent, Request};
 pub use error::{GossipError, SendError};

@@ -2,16 +2,23 @@
 
 #![allow(clippy::unwrap_used)] // A test fails by panicking.
 
+#[path = "support/certificates.rs"]
+mod certificates;
+#[path = "support/metered.rs"]
+mod metered;
 mod support;
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
-use prometheus_client::registry::Registry;
+use certificates::{Authority, Files};
+use metered::Metered;
+
 use proto::ring::InstanceState;
-use pyroscope_gossip::{Config, Gossip};
+use pyroscope_gossip::{Config, Gossip, IncomingLimits};
 use support::*;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpSocket, TcpStream};
 use tokio::time::{Instant, timeout};
 
 /// What no peer sends. The first byte is the kind of connection.
@@ -60,28 +67,180 @@ fn garbage() -> Vec<Vec<u8>> {
     all
 }
 
+/// Sends all of `bytes` as one connection and waits until the node closes it.
+async fn deliver(to: SocketAddr, bytes: &[u8]) {
+    let mut connection = TcpStream::connect(to).await.unwrap();
+    // The node may close before everything is written.
+    let _ = connection.write_all(bytes).await;
+    let _ = connection.shutdown().await;
+    let mut answer = Vec::new();
+    let _ = timeout(PATIENCE, connection.read_to_end(&mut answer))
+        .await
+        .expect("the node ends the connection");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn garbage_does_no_harm() {
-    let seed = start(config("seed")).await;
-    for bytes in garbage() {
-        let mut connection = TcpStream::connect(seed.advertised()).await.unwrap();
-        // The node may close before everything is written.
-        let _ = connection.write_all(&bytes).await;
-        let _ = connection.shutdown().await;
-        let mut answer = Vec::new();
-        let reading = connection.read_to_end(&mut answer);
-        let _ = timeout(PATIENCE, reading)
-            .await
-            .expect("the node ends the connection");
+    let seed = Metered::start(config("seed")).await;
+    let garbage = garbage();
+    for bytes in &garbage {
+        deliver(seed.node.advertised(), bytes).await;
     }
-    until_alive(&seed, 1).await;
-    let other = start(joining("other", seed.advertised())).await;
+    assert_eq!(alive(&seed.node.members()), 1);
+    assert!(seed.node.kv().entries().is_empty());
+    for reason in [
+        "checksum",
+        "idle",
+        "label",
+        "malformed",
+        "truncated",
+        "unexpected_type",
+        "unknown_kind",
+    ] {
+        let counted = seed.refused(reason);
+        assert_eq!(counted > 0, reason != "idle", "{reason}: {}", seed.text());
+    }
+    let other = start(joining("other", seed.node.advertised())).await;
     register(
         &other,
         instance("other", InstanceState::Active, unix_now(), &[1]),
     );
-    until_ids(&seed, &["other"]).await;
-    until_alive(&seed, 2).await;
+    until_ids(&seed.node, &["other"]).await;
+    until_alive(&seed.node, 2).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn other_clusters_are_refused_and_counted() {
+    let node = Metered::start(Config {
+        cluster_label: "ours".into(),
+        ..config("node")
+    })
+    .await;
+    let to = node.node.advertised();
+    let labelled = [&[0xF4, 6][..], b"theirs", &[8, 1, 2, 3]].concat();
+    let encrypted = [&[0xF4, 4][..], b"ours", &[1; 60]].concat();
+    let stream = [&[2, 0xF4, 6][..], b"theirs", &[6, 0x83]].concat();
+    deliver(to, &memberlist::frame::encode("x", &labelled).unwrap()).await;
+    deliver(to, &memberlist::frame::encode("x", &encrypted).unwrap()).await;
+    deliver(to, &stream).await;
+    node.until_refused("label", 2).await;
+    assert_eq!(alive(&node.node.members()), 1);
+}
+
+/// Settings under which a crowd is soon too large.
+fn strict(config: Config) -> Config {
+    Config {
+        incoming: IncomingLimits {
+            connections: 128,
+            connections_per_source: 64,
+            bytes: 16 << 20,
+        },
+        ..config
+    }
+}
+
+/// Opens a connection from an address of this host.
+async fn connect_from(source: &str, to: SocketAddr) -> TcpStream {
+    let socket = TcpSocket::new_v4().unwrap();
+    let source = SocketAddr::new(source.parse().unwrap(), 0);
+    socket.bind(source).unwrap();
+    socket.connect(to).await.unwrap()
+}
+
+/// Returns the bytes of this process that are in memory.
+fn resident() -> usize {
+    let statm = std::fs::read_to_string("/proc/self/statm").unwrap();
+    let pages: usize = statm.split(' ').nth(1).unwrap().parse().unwrap();
+    pages * 4096
+}
+
+/// Thousands of connections that never end, from a few addresses, each with
+/// the beginning of something; `while_crowded` runs with the last of them open.
+async fn crowd(to: SocketAddr, beginning: &[u8], while_crowded: impl Future<Output = ()>) {
+    let mut held = std::collections::VecDeque::new();
+    for index in 0..3000 {
+        let source = format!("127.0.1.{}", 1 + index % 4);
+        let mut connection = connect_from(&source, to).await;
+        // Given up by the node, perhaps, before all is written.
+        let _ = connection.write_all(beginning).await;
+        held.push_back(connection);
+        if held.len() > 256 {
+            held.pop_front();
+        }
+    }
+    while_crowded.await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_crowd_of_slow_connections_keeps_nobody_out() {
+    let seed = Metered::start(strict(config("seed"))).await;
+    let to = seed.node.advertised();
+    for (index, beginning) in [&[][..], &[1, 3, b'a'], &[2, 6, 0x83]]
+        .into_iter()
+        .enumerate()
+    {
+        let before = seed.refused("crowded");
+        let join = async {
+            let name = format!("peer-{index}");
+            let peer = start(joining(&name, to)).await;
+            assert!(peer.joined(), "at the first attempt");
+            register(
+                &peer,
+                instance(&name, InstanceState::Active, unix_now(), &[1]),
+            );
+            until_ring(&seed.node, &name, |ring| ring.ingesters.contains_key(&name)).await;
+            peer.shutdown().await;
+        };
+        crowd(to, beginning, join).await;
+        let crowded = seed.refused("crowded") - before;
+        assert!(crowded >= 3000 - 128 - 256, "{crowded}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn unfinished_messages_fill_no_memory() {
+    let seed = Metered::start(strict(config("seed"))).await;
+    let to = seed.node.advertised();
+    // Each source may have 64 connections: without a limit of bytes they would
+    // hold 256 MiB.
+    let unfinished = vec![1; 2 << 20];
+    let before = resident();
+    let mut held = Vec::new();
+    for index in 0..128 {
+        let mut connection = connect_from(&format!("127.0.2.{}", 1 + index % 2), to).await;
+        let writing = connection.write_all(&unfinished);
+        let _ = timeout(Duration::from_secs(1), writing).await;
+        held.push(connection);
+    }
+    let grown = resident().saturating_sub(before);
+    assert!(grown < 96 << 20, "{grown} bytes more");
+    assert!(seed.refused("no_memory") > 100, "{}", seed.text());
+    let peer = start(joining("peer", to)).await;
+    assert!(peer.joined());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn slow_handshakes_keep_nobody_out() {
+    let authority = Authority::new("ours");
+    let files = Files::new(&authority.sign(&["127.0.0.1"]), &authority.pem);
+    let tls = |config| Config {
+        tls: Some(files.config()),
+        ..strict(config)
+    };
+    let seed = Metered::start(tls(config("seed"))).await;
+    let to = seed.node.advertised();
+    for bytes in garbage().iter().filter(|bytes| !bytes.is_empty()).take(32) {
+        deliver(to, bytes).await;
+    }
+    seed.until_refused("tls_handshake", 31).await;
+    // A record of the handshake that does not end.
+    let join = async {
+        let peer = start(tls(joining("peer", to))).await;
+        assert!(peer.joined());
+        until_alive(&seed.node, 2).await;
+    };
+    crowd(to, &[22, 3, 1, 2, 0, 1], join).await;
+    assert!(seed.refused("crowded") > 2000);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -171,12 +330,8 @@ async fn silent_and_slow_connections_are_closed() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn oversized_packets_are_cut_off() {
-    let mut registry = Registry::default();
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let node = Gossip::start(config("node"), listener, &mut registry, 1)
-        .await
-        .unwrap();
-    let mut connection = TcpStream::connect(node.advertised()).await.unwrap();
+    let node = Metered::start(config("node")).await;
+    let mut connection = TcpStream::connect(node.node.advertised()).await.unwrap();
     let mut answer = Vec::new();
     // Without an end, so that only the limit can close the connection.
     let endless = async {
@@ -185,8 +340,7 @@ async fn oversized_packets_are_cut_off() {
         let _ = connection.read_to_end(&mut answer).await;
     };
     timeout(PATIENCE, endless).await.unwrap();
-    let mut text = String::new();
-    prometheus_client::encoding::text::encode(&mut text, &registry).unwrap();
+    node.until_refused("too_large", 1).await;
     let line = "pyroscope_memberlist_tcp_transport_packets_received_errors_total 1";
-    assert!(text.contains(line), "{text}");
+    assert!(node.text().contains(line), "{}", node.text());
 }

@@ -75,6 +75,7 @@ async fn messages_reach_one_node_or_all() {
         let refused = one.node.send_best_effort(to, large).await;
         assert!(matches!(refused, Err(SendError::Refused(_))), "{refused:?}");
         drop(other);
+        one.application.until_event("dead other").await;
         let lost = one.node.send_reliable(to, b"lost"[..].into()).await;
         assert!(matches!(lost, Err(SendError::Stream(_))), "{lost:?}");
     }

@@ -4,6 +4,8 @@
 
 #[path = "support/certificates.rs"]
 mod certificates;
+#[path = "support/metered.rs"]
+mod metered;
 #[path = "support/peer.rs"]
 mod peer;
 mod support;
@@ -13,6 +15,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use certificates::{Authority, Files};
+use metered::Metered;
 use peer::Peer;
 use prometheus_client::registry::Registry;
 use proto::ring::InstanceState;
@@ -35,36 +38,6 @@ fn with_tls(config: Config, tls: TlsConfig) -> Config {
     }
 }
 
-/// A node and the registry of its metrics.
-async fn start_metered(config: Config) -> (Gossip, Registry) {
-    let mut registry = Registry::default();
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let seed = rand::random();
-    let gossip = Gossip::start(config, listener, &mut registry, seed).await;
-    (gossip.unwrap(), registry)
-}
-
-/// Returns the value of a metric, whose labels belong to its name.
-fn metric(registry: &Registry, name: &str) -> u64 {
-    let mut text = String::new();
-    prometheus_client::encoding::text::encode(&mut text, registry).unwrap();
-    let value = text
-        .lines()
-        .find_map(|line| line.strip_prefix(name)?.trim().parse().ok());
-    // What has not been counted yet has no line.
-    value.unwrap_or(0)
-}
-
-/// Waits until a metric satisfies `condition`; nothing else tells.
-async fn until_metric(registry: &Registry, name: &str, condition: impl Fn(u64) -> bool) {
-    let waiting = async {
-        while !condition(metric(registry, name)) {
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
-    };
-    timeout(PATIENCE, waiting).await.unwrap();
-}
-
 fn active(id: &str) -> proto::ring::InstanceDesc {
     instance(id, InstanceState::Active, unix_now(), &[7])
 }
@@ -73,7 +46,8 @@ fn active(id: &str) -> proto::ring::InstanceDesc {
 async fn nodes_with_one_authority_converge_and_leave() {
     let authority = Authority::new("ours");
     let files = Files::new(&authority.sign(LOOPBACK), &authority.pem);
-    let (seed, registry) = start_metered(with_tls(config("seed"), files.config())).await;
+    let metered = Metered::start(with_tls(config("seed"), files.config())).await;
+    let seed = &metered.node;
     let mut nodes = Vec::new();
     for index in 0..3 {
         let joining = joining(&format!("node-{index}"), seed.advertised());
@@ -82,19 +56,19 @@ async fn nodes_with_one_authority_converge_and_leave() {
     for (index, node) in nodes.iter().enumerate() {
         register(node, active(&format!("node-{index}")));
     }
-    for node in nodes.iter().chain([&seed]) {
+    for node in nodes.iter().chain([seed]) {
         until_alive(node, 4).await;
         until_ids(node, &["node-0", "node-1", "node-2"]).await;
     }
     let left = nodes.pop().unwrap();
     unregister(&left, "node-2");
     left.shutdown().await;
-    until_ids(&seed, &["node-0", "node-1"]).await;
-    until_alive(&seed, 3).await;
+    until_ids(seed, &["node-0", "node-1"]).await;
+    until_alive(seed, 3).await;
     let expiry = "pyroscope_memberlist_tls_certificate_expiry_timestamp_seconds";
-    assert!(metric(&registry, expiry) > unix_now() as u64);
+    assert!(metered.metric(expiry) > unix_now() as u64);
     let failed = "pyroscope_memberlist_refused_total{reason=\"tls_handshake\"}";
-    assert_eq!(metric(&registry, failed), 0);
+    assert_eq!(metered.metric(failed), 0);
 }
 
 /// Shakes hands as a stranger does; the error says why it was not let in.
@@ -133,7 +107,8 @@ fn client(
 async fn strangers_stay_out() {
     let (ours, theirs) = (Authority::new("ours"), Authority::new("theirs"));
     let files = Files::new(&ours.sign(LOOPBACK), &ours.pem);
-    let (node, registry) = start_metered(with_tls(config("node"), files.config())).await;
+    let metered = Metered::start(with_tls(config("node"), files.config())).await;
+    let node = &metered.node;
     let to = node.advertised();
 
     let error = greet(to, client(&ours).with_no_client_auth()).await;
@@ -146,7 +121,7 @@ async fn strangers_stay_out() {
     let error = greet(to, forged).await.unwrap_err().to_string();
     assert!(error.contains("alert"), "{error}");
     let failed = "pyroscope_memberlist_refused_total{reason=\"tls_handshake\"}";
-    until_metric(&registry, failed, |count| count == 2).await;
+    metered.until_metric(failed, |count| count == 2).await;
 
     // Nodes that do not speak TLS, or trust others, neither get in nor out.
     let foreign = Files::new(&theirs.sign(LOOPBACK), &theirs.pem);
@@ -163,7 +138,7 @@ async fn strangers_stay_out() {
         timeout(PATIENCE, stranger.failed()).await.unwrap();
         assert_eq!((alive(&node.members()), alive(&stranger.members())), (1, 1));
     }
-    until_metric(&registry, failed, |count| count >= 4).await;
+    metered.until_metric(failed, |count| count >= 4).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -199,14 +174,15 @@ async fn certificates_are_for_an_address_or_a_name() {
 async fn certificates_change_while_nodes_run() {
     let (old, new) = (Authority::new("old"), Authority::new("new"));
     let files = Files::new(&old.sign(LOOPBACK), &old.pem);
-    let (seed, registry) = start_metered(with_tls(config("seed"), files.config())).await;
+    let metered = Metered::start(with_tls(config("seed"), files.config())).await;
+    let seed = &metered.node;
     let failures = "pyroscope_memberlist_tls_reload_failures_total";
-    assert_eq!(metric(&registry, failures), 0);
+    assert_eq!(metered.metric(failures), 0);
 
     // Half of the new pair is there: the old one stays in use.
     let pair = new.sign(LOOPBACK);
     files.write("cert.pem", &pair.cert);
-    until_metric(&registry, failures, |count| count >= 1).await;
+    metered.until_metric(failures, |count| count >= 1).await;
     let before = Files::new(&old.sign(LOOPBACK), &old.pem);
     let first = start(with_tls(
         joining("first", seed.advertised()),
@@ -309,28 +285,29 @@ async fn go_joins_and_is_joined_with_tls() {
         let more = more.iter().map(|flag| (*flag).to_owned());
         tls.iter().cloned().chain(more).collect()
     };
-    let (rust, registry) = start_metered(with_tls(config("rust"), rust_files.config())).await;
-    register(&rust, active("rust-0"));
+    let metered = Metered::start(with_tls(config("rust"), rust_files.config())).await;
+    let rust = &metered.node;
+    register(rust, active("rust-0"));
     let join = format!("-join={}", rust.advertised());
     let more = flags(&["-id=go-0", &join, "-heartbeat-period=1s"]);
     let more: Vec<&str> = more.iter().map(String::as_str).collect();
     let go = Peer::start(&more).await;
     go.until_ids(&["go-0", "rust-0"]).await;
-    until_ids(&rust, &["go-0", "rust-0"]).await;
+    until_ids(rust, &["go-0", "rust-0"]).await;
 
     let seed = go.address().parse().unwrap();
     let second = start(with_tls(joining("second", seed), rust_files.config())).await;
     register(&second, active("rust-1"));
     go.until_ids(&["go-0", "rust-0", "rust-1"]).await;
-    until_ids(&rust, &["go-0", "rust-0", "rust-1"]).await;
-    until_alive(&rust, 3).await;
+    until_ids(rust, &["go-0", "rust-0", "rust-1"]).await;
+    until_alive(rust, 3).await;
     go.until("itself to be ACTIVE", |seen| {
         seen.ring["go-0"].state == "ACTIVE"
     })
     .await;
     go.leave().await;
-    until_ids(&rust, &["rust-0", "rust-1"]).await;
+    until_ids(rust, &["rust-0", "rust-1"]).await;
     // Go nodes present their certificate when they dial.
     let failed = "pyroscope_memberlist_refused_total{reason=\"tls_handshake\"}";
-    assert_eq!(metric(&registry, failed), 0);
+    assert_eq!(metered.metric(failed), 0);
 }

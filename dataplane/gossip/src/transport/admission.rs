@@ -12,25 +12,17 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 use tokio_util::sync::CancellationToken;
 
+use crate::IncomingLimits;
 use crate::refusals::{Refusals, reason};
 
 /// Bytes of each message that are not counted: small messages of honest peers
 /// find room even if large ones of others have used it up.
 pub(super) const UNCOUNTED: usize = 16 << 10;
 
-/// What incoming connections may hold together.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Limits {
-    pub(crate) connections: usize,
-    pub(crate) per_source: usize,
-    /// Of all messages that are being received or wait to be handled.
-    pub(crate) bytes: usize,
-}
-
 /// Lets connections in and counts what they hold.
 #[derive(Debug)]
 pub(crate) struct Admission {
-    limits: Limits,
+    limits: IncomingLimits,
     state: Mutex<State>,
     refusals: Refusals,
 }
@@ -69,7 +61,7 @@ pub(crate) struct Admitted {
 }
 
 impl Admission {
-    pub(crate) fn new(limits: Limits, refusals: Refusals) -> Arc<Self> {
+    pub(crate) fn new(limits: IncomingLimits, refusals: Refusals) -> Arc<Self> {
         Arc::new(Self {
             limits,
             state: Mutex::default(),
@@ -82,7 +74,7 @@ impl Admission {
         let evicted = CancellationToken::new();
         let mut state = self.state.lock();
         let source = source(peer);
-        if state.connections_of(source) >= self.limits.per_source {
+        if state.connections_of(source) >= self.limits.connections_per_source {
             self.refuse(state.evict_oldest(source), reason::CROWDED);
         } else if state.connections >= self.limits.connections {
             let crowd = state.largest_source(|source| source.connections);
@@ -268,9 +260,9 @@ mod tests {
     const PEER: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(10, 0, 0, 2));
 
     fn admission(connections: usize, per_source: usize, bytes: usize) -> Arc<Admission> {
-        let limits = Limits {
+        let limits = IncomingLimits {
             connections,
-            per_source,
+            connections_per_source: per_source,
             bytes,
         };
         Admission::new(limits, Refusals::default())

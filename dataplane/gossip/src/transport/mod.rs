@@ -22,7 +22,7 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-pub(crate) use admission::{Admission, Admitted, Limits};
+pub(crate) use admission::{Admission, Admitted};
 pub(crate) use connection::Connection;
 pub(crate) use incoming::{Incoming, IncomingStream, Packet};
 pub use listeners::Listeners;
@@ -33,13 +33,6 @@ use crate::metrics::TransportMetrics;
 use crate::refusals::Refusals;
 use crate::tls::Tls;
 use crate::{Config, Dialect};
-
-/// What peers may make this side hold.
-const LIMITS: Limits = Limits {
-    connections: 512,
-    per_source: 128,
-    bytes: 192 << 20,
-};
 
 /// Timeouts of connections.
 #[derive(Clone, Copy, Debug)]
@@ -90,7 +83,7 @@ impl Transport {
     /// Serves `listeners`, and sends packets until the [`OutgoingPackets`] are
     /// dropped.
     pub(crate) fn open(listeners: Listeners, parts: Parts<'_>) -> Self {
-        let admission = Admission::new(LIMITS, parts.refusals.clone());
+        let admission = Admission::new(parts.config.incoming, parts.refusals.clone());
         let (packet_sender, packets) = mpsc::channel(parts.config.received_messages_queue_size);
         let (stream_sender, streams) = mpsc::channel(incoming::STREAM_QUEUE);
         let acceptor = Arc::new(incoming::Acceptor {
