@@ -58,6 +58,7 @@ soak: ## Run the long suites whole: simulated gossip, crashes and damage of the 
 	PROPTEST_CASES=5000 cargo test --locked --release -p pyroscope-memberlist -p pyroscope-ring \
 		-p pyroscope-profile -p pyroscope-store
 	PROPTEST_CASES=2000 cargo test --locked --release -p pyroscope-gossip
+	@e2e/recipes/mixed.sh 50
 
 # What `make bench` compares, and with clusters of how many nodes.
 BENCH ?= gossip
@@ -70,10 +71,15 @@ bench: ## Compare with the Go originals on this machine: BENCH=gossip NODES=16,6
 	cargo run --locked --quiet --release -p pyroscope-bench --bin bench -- $(BENCH) \
 		--nodes $(NODES) --go $(BIN)/dskit-node --out $(BUILD)/bench
 
+.PHONY: fuzz
+fuzz: requirements ## Let libFuzzer search every decoder for FUZZ_SECONDS each (60), or one with TARGET=name
+	@e2e/recipes/fuzz.sh $(TARGET)
+
 .PHONY: lint
 lint: ## Check format, lints, licences, docs and the arrows between crates
 	cargo fmt --all --check
 	cargo clippy --locked --workspace --all-targets -- -D warnings
+	cargo clippy --locked -p pyroscope-fuzz --features libfuzzer --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --locked --workspace --no-deps --quiet
 	cargo test --locked --quiet --workspace --test house
 	@e2e/recipes/lint-go.sh

@@ -11,6 +11,7 @@ need() { # need PACKAGE PROGRAM-OR-FILE
     PATH=$PATH:/usr/sbin:/sbin command -v "$2" >/dev/null || packages+=("$1")
 }
 need gcc cc
+need g++ c++
 need libc6-dev /usr/include/stdlib.h
 need ca-certificates /etc/ssl/certs/ca-certificates.crt
 if [[ ${CLUSTER:-embedded} != current ]]; then

@@ -30,6 +30,10 @@ const ARROWS: &[(&str, &[&str])] = &[
         ],
     ),
     ("bench", &["gossip", "proto", "ring"]),
+    (
+        "fuzz",
+        &["gossip", "memberlist", "profile", "proto", "ring"],
+    ),
     ("crds", &["contract"]),
     ("operator", &["contract", "crds"]),
     ("e2e", &["contract", "crds"]),

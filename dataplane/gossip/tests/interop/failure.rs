@@ -73,7 +73,7 @@ async fn go_refutes_what_rust_was_told() {
     let before = other(&rust);
     accuse(&rust.advertised().to_string(), &before).await;
     until_refuted(&rust, &before).await;
-    assert_eq!(go.seen().members.len(), 2);
+    go.until_members(2).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,0 +1,41 @@
+//! The targets, by what they decode.
+
+mod machine;
+mod profiles;
+mod rings;
+mod sealed;
+mod stores;
+mod streams;
+mod wire;
+
+use crate::{Target, seeds};
+
+macro_rules! target {
+    ($name:literal, $check:path, $seeds:path) => {
+        Target {
+            name: $name,
+            check: $check,
+            seeds: $seeds,
+        }
+    };
+}
+
+pub(crate) const ALL: &[Target] = &[
+    target!("frame", wire::frame, seeds::frames),
+    target!("label", wire::label, seeds::packets),
+    target!("packet", wire::packet, seeds::packets),
+    target!("crc", wire::crc, seeds::messages),
+    target!("compress", wire::compress, wire::compress_seeds),
+    target!("compound", wire::compound, wire::compound_seeds),
+    target!("message", wire::message, seeds::messages),
+    target!("stream", streams::check, streams::seeds),
+    target!("push_pull", streams::push_pull, seeds::streams),
+    target!("encrypted", sealed::check, sealed::seeds),
+    target!("machine", machine::check, machine::seeds),
+    target!("key_value_pair", stores::message, stores::message_seeds),
+    target!("full_state", stores::full_state, stores::full_state_seeds),
+    target!("ring", rings::check, rings::seeds),
+    target!("pprof", profiles::pprof, profiles::pprof_seeds),
+    target!("tree", profiles::tree, profiles::tree_seeds),
+    target!("text", profiles::text, profiles::text_seeds),
+];
