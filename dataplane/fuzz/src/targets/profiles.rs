@@ -63,7 +63,6 @@ fn example() -> Profile {
     let line = |function_id| Line {
         function_id,
         line: 12,
-        ..Line::default()
     };
     let location = |id| Location {
         id,
