@@ -54,7 +54,8 @@ e2e: requirements embedded ## Run the end-to-end tests, or one with TEST=name (K
 
 .PHONY: soak
 soak: ## Run the long suites whole: simulated gossip, crashes and damage of the log, properties
-	SOAK_SEEDS=300 cargo test --locked --release -p pyroscope-memberlist --test simulation
+	SOAK_SEEDS=10000 cargo test --locked --release -p pyroscope-memberlist --test simulation -- --nocapture
+	SOAK_SEEDS=10000 cargo test --locked --release -p pyroscope-gossip --test ring_simulation -- --nocapture
 	PROPTEST_CASES=5000 cargo test --locked --release -p pyroscope-memberlist -p pyroscope-ring \
 		-p pyroscope-profile -p pyroscope-store
 	PROPTEST_CASES=2000 cargo test --locked --release -p pyroscope-gossip
