@@ -189,18 +189,16 @@ fn tombstone(instance: &InstanceDesc, now: i64) -> Option<InstanceDesc> {
 /// Leaves every token with one owner: a LEAVING instance loses it to one that
 /// stays, otherwise the smaller id keeps it.
 fn resolve_token_conflicts(desc: &mut Desc) {
+    if !has_token_conflict(desc) {
+        return;
+    }
     let mut owners: BTreeMap<u32, (bool, &str)> = BTreeMap::new();
-    let mut conflict = false;
     for (id, instance) in &desc.ingesters {
         let claim = (State::of(instance) == State::Leaving, id.as_str());
         for token in &instance.tokens {
             let owner = owners.entry(*token).or_insert(claim);
-            conflict |= owner.1 != id.as_str();
             *owner = claim.min(*owner);
         }
-    }
-    if !conflict {
-        return;
     }
     let owners: BTreeMap<u32, String> = owners
         .into_iter()
@@ -211,4 +209,13 @@ fn resolve_token_conflicts(desc: &mut Desc) {
             .tokens
             .retain(|token| owners.get(token).is_some_and(|owner| owner == id));
     }
+}
+
+/// Whether a token occurs twice. Sorting all of them costs a fraction of a map
+/// of owners, and conflicts are rare.
+fn has_token_conflict(desc: &Desc) -> bool {
+    let tokens = desc.ingesters.values().flat_map(|one| &one.tokens);
+    let mut tokens: Vec<u32> = tokens.copied().collect();
+    tokens.sort_unstable();
+    tokens.windows(2).any(|pair| pair[0] == pair[1])
 }
