@@ -16,8 +16,9 @@ use crate::node::{Event, Kind, unix_nanos};
 const PORT: u16 = 7946;
 /// Nodes that all others know from the start.
 const SEEDS: usize = 3;
-/// Longest wait for anything but the detector; far longer than it takes.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+/// Longest wait for anything but the detector; far longer than it takes on a
+/// machine that has nothing else to do.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(240);
 
 /// How to run the nodes of a cluster.
 #[derive(Clone, Debug)]

@@ -15,6 +15,8 @@ use crate::statistics::{median, worst};
 /// How long after the start the first push/pulls are over that nodes begin at
 /// random within their interval.
 const STAGGER: Duration = Duration::from_secs(30);
+/// How long the processes may take to start.
+const STARTING: Duration = Duration::from_secs(5);
 /// Quiet time between the last value and the idle window.
 const CALM: Duration = Duration::from_secs(5);
 /// Longest wait for a crash to be known everywhere: suspicion alone may take
@@ -97,7 +99,7 @@ impl Run {
     ///
     /// # Errors
     ///
-    /// Fails when a node does, or does not come so far in a minute.
+    /// Fails when a node does, or does not come so far in minutes.
     pub fn converge(&self) -> Result<Converged> {
         self.joined().map(|(_, converged)| converged)
     }
@@ -109,14 +111,14 @@ impl Run {
     ///
     /// As [`Self::converge`].
     pub fn steady(&self, isolated: bool) -> Result<Steady> {
-        let (mut cluster, converged) = self.joined()?;
         let began = Instant::now();
+        let (mut cluster, converged) = self.joined()?;
         thread::sleep(self.settle);
         let (half, all) = self.spread(&mut cluster)?;
         cluster.observe("nothing")?;
         thread::sleep(CALM.min(self.settle));
         if self.idle.is_none() {
-            thread::sleep(STAGGER.saturating_sub(began.elapsed()));
+            thread::sleep((STAGGER + STARTING).saturating_sub(began.elapsed()));
         }
 
         let counted = Counted::now(&mut cluster)?;
@@ -155,7 +157,7 @@ impl Run {
     pub fn detect(&self) -> Result<Detected> {
         let (mut cluster, _) = self.joined()?;
         cluster.observe("members")?;
-        thread::sleep(self.settle);
+        thread::sleep(self.settle / 2);
         let victims = self.victims();
         let mut killed = Vec::with_capacity(victims.len());
         for victim in &victims {
