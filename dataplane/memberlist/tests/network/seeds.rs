@@ -27,6 +27,7 @@ pub(crate) fn run(title: &str, count: u64, play: impl Fn(u64, Trace) -> Outcome 
         play(seed, Trace::lines());
         return;
     }
+    #[allow(clippy::disallowed_methods, reason = "the time that the test itself takes")]
     let started = Instant::now();
     let (outcomes, failed) = play_all(count, &play);
     println!("{title}: {}", summary(&outcomes, started.elapsed()));
@@ -40,6 +41,11 @@ pub(crate) fn run(title: &str, count: u64, play: impl Fn(u64, Trace) -> Outcome 
 /// Returns how many seeds to run: `few`, or a share of `SOAK_SEEDS`.
 pub(crate) fn count(few: u64, share: u64) -> u64 {
     number("SOAK_SEEDS").map_or(few, |seeds| (seeds / share).max(1))
+}
+
+/// Whether more is asked for than a look.
+pub(crate) fn soaks() -> bool {
+    number("SOAK_SEEDS").is_some()
 }
 
 fn number(name: &str) -> Option<u64> {

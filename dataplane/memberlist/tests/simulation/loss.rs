@@ -55,44 +55,52 @@ fn count(network: &Hosts, is_it: fn(&Event) -> bool) -> usize {
 
 #[test]
 fn with_a_tenth_lost_no_live_node_is_dead_for_good() {
-    seeds::run("64 nodes, 10 % lost", seeds::count(4, 20), |seed, trace| {
-        let mut network = endure(seed, 10, trace);
-        for host in network.running() {
-            let members = network.process(host).machine.members();
-            let mut dead = members.filter(|node| !node.state.is_member());
-            assert_eq!(
-                dead.next(),
-                None,
-                "node-{host} believes in a death while packets are lost"
-            );
-        }
-        recover(&mut network)
-    });
+    seeds::run(
+        "64 nodes, 10 % lost",
+        seeds::count(2, 200),
+        |seed, trace| {
+            let mut network = endure(seed, 10, trace);
+            for host in network.running() {
+                let members = network.process(host).machine.members();
+                let mut dead = members.filter(|node| !node.state.is_member());
+                assert_eq!(
+                    dead.next(),
+                    None,
+                    "node-{host} believes in a death while packets are lost"
+                );
+            }
+            recover(&mut network)
+        },
+    );
 }
 
 #[test]
 fn with_a_quarter_lost_every_false_suspicion_is_refuted() {
-    seeds::run("64 nodes, 25 % lost", seeds::count(4, 20), |seed, trace| {
-        let mut network = endure(seed, 25, trace);
-        let suspected = count(&network, |event| matches!(event, Event::Suspected(_)));
-        assert!(suspected > 0, "a quarter lost raises no suspicion");
-        let outcome = recover(&mut network);
-        for host in network.running() {
-            for node in network.process(host).machine.members() {
-                assert_eq!(node.state, NodeState::Alive, "{} on node-{host}", node.name);
+    seeds::run(
+        "64 nodes, 25 % lost",
+        seeds::count(2, 200),
+        |seed, trace| {
+            let mut network = endure(seed, 25, trace);
+            let suspected = count(&network, |event| matches!(event, Event::Suspected(_)));
+            assert!(suspected > 0, "a quarter lost raises no suspicion");
+            let outcome = recover(&mut network);
+            for host in network.running() {
+                for node in network.process(host).machine.members() {
+                    assert_eq!(node.state, NodeState::Alive, "{} on node-{host}", node.name);
+                }
             }
-        }
-        // Some node may miss both a refutation and its repetitions, and is told better when it says so.
-        let died = count(&network, |event| matches!(event, Event::Dead(_)));
-        assert!(
-            died * 1000 < suspected,
-            "{died} deaths of {suspected} suspicions"
-        );
-        let refuted = count(&network, |event| matches!(event, Event::Refuted { .. }));
-        assert!(refuted > 0, "nobody refuted one of {suspected} suspicions");
-        println!(
-            "seed {seed}: {suspected} suspicions, {refuted} refutations, {died} premature deaths"
-        );
-        outcome
-    });
+            // Some node may miss both a refutation and its repetitions, and is told better when it says so.
+            let died = count(&network, |event| matches!(event, Event::Dead(_)));
+            assert!(
+                died * 1000 < suspected,
+                "{died} deaths of {suspected} suspicions"
+            );
+            let refuted = count(&network, |event| matches!(event, Event::Refuted { .. }));
+            assert!(refuted > 0, "nobody refuted one of {suspected} suspicions");
+            println!(
+                "seed {seed}: {suspected} suspicions, {refuted} refutations, {died} premature deaths"
+            );
+            outcome
+        },
+    );
 }
