@@ -42,7 +42,7 @@ clean-cluster: ## Remove the embedded Kubernetes and every trace of it
 
 .PHONY: test
 test: requirements ## Run every test, the end-to-end tests on the embedded Kubernetes included
-	@SUDO="$(SUDO)" e2e/recipes/test.sh rust go e2e
+	@SUDO="$(SUDO)" e2e/recipes/test.sh rust go fuzz e2e
 
 .PHONY: test-fast
 test-fast: ## Run the tests that need no cluster

@@ -37,7 +37,7 @@ search() { # search TARGET
 export -f search
 export seconds=${FUZZ_SECONDS:-60} fuzz=$built/$host/fuzz/fuzz
 
-if (($#)); then targets=("$@"); else mapfile -t targets < <("$fuzz"); fi
+if (($#)); then targets=("$@"); else mapfile -t targets < <("$fuzz" 2>/dev/null); fi
 ((${#targets[@]})) || { echo "there is nothing to fuzz" >&2; exit 1; }
 results=build/fuzz/results
 mkdir -p build/fuzz
