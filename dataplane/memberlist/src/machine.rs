@@ -67,6 +67,8 @@ pub struct Machine {
     /// There if there is a key ring.
     nonces: Option<Nonces>,
     schedule: Schedule,
+    /// How many nodes were known at the latest exchange of state.
+    nodes_exchanged: usize,
     policy: Option<Box<dyn Policy>>,
     /// Sent with each answer to a ping.
     ack_payload: Vec<u8>,
@@ -148,6 +150,7 @@ impl Machine {
             schedule: Schedule::new(&config, &mut rng, now),
             rng,
             nonces,
+            nodes_exchanged: 1,
             policy: None,
             ack_payload: Vec::new(),
             leaving: false,
@@ -239,6 +242,7 @@ impl Machine {
             self.schedule.gossiped(&self.config, now);
             self.gossip(now);
         }
+        self.exchange_after_growth(now);
         if self.schedule.push_pull.is_some_and(|due| due <= now) {
             self.start_push_pull();
             self.schedule.push_pull = Some(now + self.push_pull_interval());
@@ -253,6 +257,7 @@ impl Machine {
             .chain(suspicions)
             .chain(self.gossip_due())
             .chain(self.schedule.push_pull)
+            .chain(self.schedule.growth_push_pull)
             .chain(self.probe.as_ref().map(Probe::deadline))
             .fold(self.schedule.probe, Timestamp::min)
     }

@@ -15,6 +15,8 @@ use crate::time::Timestamp;
 
 /// Up to this many nodes exchange state at the configured interval; more do it more rarely.
 const UNSCALED_NODES: usize = 32;
+/// Shortest pause before an exchange because the cluster has grown; the longest is three times that.
+const GROWTH_PAUSE: Duration = Duration::from_millis(500);
 /// Shortest time between exchanges that are asked for.
 const EARLY_PUSH_PULL_INTERVAL: Duration = Duration::from_secs(10);
 
@@ -65,6 +67,8 @@ impl Machine {
                 merged.first_error.get_or_insert(error);
             }
         }
+        self.nodes_exchanged = self.nodes.len();
+        self.schedule.growth_push_pull = None;
         Ok(merged)
     }
 
@@ -187,6 +191,26 @@ impl Machine {
             self.schedule.early_push_pull = now + EARLY_PUSH_PULL_INTERVAL;
         }
         started
+    }
+
+    /// Plans an exchange soon if this node knows twice as many nodes as when it made one.
+    ///
+    /// Whoever joins while a cluster starts announces itself to the few that it knows, a few times; all others would
+    /// learn of it by the next periodic exchange. This way it takes as many exchanges as the cluster has doublings.
+    pub(super) fn note_growth(&mut self, now: Timestamp) {
+        let grown = self.nodes.len() >= self.nodes_exchanged.saturating_mul(2);
+        if grown && self.schedule.push_pull.is_some() {
+            let pause = GROWTH_PAUSE + self.rng.duration_below(GROWTH_PAUSE * 2);
+            self.schedule.growth_push_pull.get_or_insert(now + pause);
+        }
+    }
+
+    /// Makes the exchange that is due because the cluster has grown.
+    pub(super) fn exchange_after_growth(&mut self, now: Timestamp) {
+        let due = self.schedule.growth_push_pull.take_if(|due| *due <= now);
+        if due.is_some() && self.start_push_pull() {
+            self.nodes_exchanged = self.nodes.len();
+        }
     }
 
     /// Asks the driver for an exchange; returns whether there is anybody.

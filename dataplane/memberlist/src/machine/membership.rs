@@ -101,6 +101,7 @@ impl Machine {
             self.emit(event);
         }
         self.nodes.insert(Arc::clone(&node.name), node);
+        self.note_growth(now);
         Ok(())
     }
 

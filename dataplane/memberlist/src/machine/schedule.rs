@@ -23,6 +23,8 @@ pub(super) struct Schedule {
     pub(super) push_pull: Option<Timestamp>,
     /// The earliest time of a push/pull that somebody asks for.
     pub(super) early_push_pull: Timestamp,
+    /// The time of a push/pull because the cluster has grown.
+    pub(super) growth_push_pull: Option<Timestamp>,
 }
 
 impl Schedule {
@@ -37,6 +39,7 @@ impl Schedule {
             push_pull: (!config.push_pull_interval.is_zero())
                 .then(|| first(config.push_pull_interval)),
             early_push_pull: now,
+            growth_push_pull: None,
         }
     }
 

@@ -103,3 +103,33 @@ fn an_early_exchange_goes_to_a_living_node_and_not_too_often() {
     let mut alone = super::machine();
     assert!(!alone.request_push_pull(after(1)));
 }
+
+#[test]
+fn a_cluster_that_doubled_is_a_reason_to_exchange_state_soon() {
+    let mut machine = machine();
+    let mut exchanges = Vec::new();
+    for host in 0..32 {
+        let name = format!("n{host}");
+        let now = after(u64::from(host) / 4);
+        assert_eq!(
+            handle(&mut machine, now, Message::Alive(alive(&name, host, 1))),
+            Ok(())
+        );
+        outputs(&mut machine);
+        let end = after((u64::from(host) + 1) / 4);
+        while machine.next_timeout() < end {
+            let now = machine.next_timeout().max(now);
+            machine.handle_timeout(now);
+            let asked = outputs(&mut machine);
+            if asked
+                .iter()
+                .any(|output| matches!(output, Output::PushPull { .. }))
+            {
+                let state = PushPull::default();
+                assert!(machine.handle_push_pull(now, &state).is_ok());
+                exchanges.push(now);
+            }
+        }
+    }
+    assert!((3..=5).contains(&exchanges.len()), "{exchanges:?}");
+}
