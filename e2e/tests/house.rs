@@ -34,7 +34,6 @@ const ARROWS: &[(&str, &[&str])] = &[
         "fuzz",
         &["gossip", "memberlist", "profile", "proto", "ring"],
     ),
-    ("bench", &["gossip", "proto", "ring"]),
     ("crds", &["contract"]),
     ("operator", &["contract", "crds"]),
     ("e2e", &["contract", "crds"]),
