@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use prometheus_client::registry::Registry;
 use proto::ring::{Desc, InstanceState};
-use pyroscope_gossip::{CasError, Config, Gossip, GossipError, MemberState};
+use pyroscope_gossip::{CasError, Config, Dialect, Gossip, GossipError, Listeners, MemberState};
 use support::*;
 use tokio::net::TcpListener;
 use tokio::time::timeout;
@@ -354,4 +354,20 @@ async fn metrics_have_the_names_of_dskit() {
     ] {
         assert!(text.contains(line), "{line} is missing in\n{text}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_listener_serves() {
+    let addresses = ["127.0.3.1:0", "127.0.3.2:0"].map(|address| address.parse().unwrap());
+    let listeners = Listeners::bind(&addresses, Dialect::Dskit).await.unwrap();
+    let port = listeners.local_addr().unwrap().port();
+    let mut registry = Registry::default();
+    let seed = Gossip::start(config("seed"), listeners, &mut registry, 1)
+        .await
+        .unwrap();
+    assert_eq!(seed.advertised().to_string(), format!("127.0.3.1:{port}"));
+    let second = format!("127.0.3.2:{port}").parse().unwrap();
+    let peer = start(joining("peer", second)).await;
+    assert!(peer.joined());
+    until_alive(&seed, 2).await;
 }

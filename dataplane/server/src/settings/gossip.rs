@@ -105,3 +105,47 @@ fn propagation_delay_tracker(memberlist: &config::Memberlist) -> PropagationDela
         log_beacons_latency_longer_than: tracker.log_beacons_latency_longer_than.get(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn mapped(yaml: &str) -> Result<::gossip::Config> {
+        let (config, warnings) = Config::from_yaml(yaml).expect("the YAML is valid");
+        assert!(warnings.is_empty(), "{warnings:?}");
+        gossip(&config)
+    }
+
+    #[test]
+    fn nothing_is_on_that_nobody_asked_for() {
+        let config = mapped("{}").expect("the defaults work");
+        assert!(config.tls.is_none() && config.zone_aware_routing.is_none());
+        assert_eq!(config.compression, Compression::Lzw);
+        assert!(!config.propagation_delay_tracker.enabled);
+    }
+
+    #[test]
+    fn sections_are_carried_over() {
+        let config = mapped(
+            "memberlist:\n  tls_enabled: true\n  tls_cert_path: c\n  tls_key_path: k\n  \
+             tls_min_version: VersionTLS13\n  compression_algorithm: snappy\n  \
+             rejoin_seed_nodes: [a]\n  zone_aware_routing:\n    enabled: true\n    \
+             instance_availability_zone: z\n    role: bridge\n",
+        )
+        .expect("the configuration works");
+        let tls = config.tls.expect("TLS is on");
+        assert_eq!(tls.min_version, ::gossip::TlsVersion::Tls13);
+        assert_eq!(config.compression, Compression::Snappy);
+        assert_eq!(config.rejoin_seeds, ["a"]);
+        let routing = config.zone_aware_routing.expect("routing is on");
+        assert_eq!(routing.role, ::gossip::ZoneRole::Bridge);
+    }
+
+    #[test]
+    fn suites_that_nobody_knows_are_named() {
+        let yaml = "memberlist: {tls_enabled: true, tls_cert_path: c, tls_key_path: k, \
+                    tls_cipher_suites: TLS_X}";
+        let error = mapped(yaml).expect_err("the suite is unknown").to_string();
+        assert!(error.contains("TLS_X"), "{error}");
+    }
+}
