@@ -149,7 +149,10 @@ impl Driver {
                 let _ = reply.send((request, self.machine.response_reader()));
             }
             Command::Merge { remote, reply } => {
-                let _ = reply.send(self.merge(remote));
+                let merged = self.merge(remote);
+                // Who joins sees the members that it found.
+                self.settle();
+                let _ = reply.send(merged);
             }
             Command::Serve { message, reply } => {
                 let _ = reply.send(self.answer(message));
