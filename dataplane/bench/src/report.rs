@@ -163,13 +163,8 @@ fn costs(steady: &Sides<Steady>) -> Vec<Row> {
         row("idle: payload sent", "B/s", bytes, |s| s.payload_bytes),
         row("idle: gossip packets sent", "1/s", None, |s| s.packets),
     ];
-    let traffic: [(_, _, _, fn(&Traffic) -> f64); 3] = [
-        ("idle: bytes on the wire", "B/s", bytes, |t| t.bytes),
-        ("idle: IP packets", "1/s", None, |t| t.packets),
-        ("idle: TCP connections", "1/s", None, |t| t.connections),
-    ];
     if let (Some(rust), Some(go)) = (&steady.rust.traffic, &steady.go.traffic) {
-        rows.extend(traffic.map(|(what, unit, limit, of)| Row {
+        let row = |what, unit, limit, of: fn(&Traffic) -> f64| Row {
             what,
             unit,
             values: Sides {
@@ -177,7 +172,12 @@ fn costs(steady: &Sides<Steady>) -> Vec<Row> {
                 go: of(go),
             },
             limit,
-        }));
+        };
+        rows.extend([
+            row("idle: bytes on the wire", "B/s", bytes, |t| t.bytes),
+            row("idle: IP packets", "1/s", None, |t| t.packets),
+            row("idle: TCP connections", "1/s", None, |t| t.connections),
+        ]);
     }
     rows
 }
