@@ -26,7 +26,7 @@ pub(crate) struct TransportMetrics {
 impl TransportMetrics {
     pub(crate) fn register(registry: &mut Registry) -> Self {
         let metrics = Self::default();
-        let registry = registry.sub_registry_with_prefix("pyroscope_memberlist_tcp_transport");
+        let registry = registry.sub_registry_with_prefix("memberlist_tcp_transport");
         for (name, help, counter) in [
             (
                 "incoming_streams",

@@ -341,6 +341,6 @@ async fn oversized_packets_are_cut_off() {
     };
     timeout(PATIENCE, endless).await.unwrap();
     node.until_refused("too_large", 1).await;
-    let line = "pyroscope_memberlist_tcp_transport_packets_received_errors_total 1";
+    let line = "memberlist_tcp_transport_packets_received_errors_total 1";
     assert!(node.text().contains(line), "{}", node.text());
 }

@@ -349,8 +349,8 @@ async fn metrics_have_the_names_of_dskit() {
         "memberlist_client_state_pushes_total ",
         "memberlist_client_state_pulls_bytes_total ",
         "memberlist_client_messages_in_broadcast_queue{queue=\"local\"} ",
-        "pyroscope_memberlist_tcp_transport_incoming_streams_total ",
-        "pyroscope_memberlist_tcp_transport_packets_sent_bytes_total ",
+        "memberlist_tcp_transport_incoming_streams_total ",
+        "memberlist_tcp_transport_packets_sent_bytes_total ",
     ] {
         assert!(text.contains(line), "{line} is missing in\n{text}");
     }

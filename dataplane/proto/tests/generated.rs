@@ -35,7 +35,10 @@ fn generate(out: &Path) {
     let descriptors = protox::compile(protos(), ["protos"]).expect("the .proto files compile");
     let encoded = descriptors.encode_to_vec();
     let mut config = prost_build::Config::new();
-    config.out_dir(out).bytes(["."]).btree_map([".ring", ".memberlist", ".version.v1"]);
+    config
+        .out_dir(out)
+        .bytes(["."])
+        .btree_map([".ring", ".memberlist", ".version.v1"]);
     tonic_prost_build::configure()
         .build_server(false)
         .build_transport(false)

@@ -27,7 +27,10 @@ pub(crate) fn run(title: &str, count: u64, play: impl Fn(u64, Trace) -> Outcome 
         play(seed, Trace::lines());
         return;
     }
-    #[allow(clippy::disallowed_methods, reason = "the time that the test itself takes")]
+    #[allow(
+        clippy::disallowed_methods,
+        reason = "the time that the test itself takes"
+    )]
     let started = Instant::now();
     let (outcomes, failed) = play_all(count, &play);
     println!("{title}: {}", summary(&outcomes, started.elapsed()));
