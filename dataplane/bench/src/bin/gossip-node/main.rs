@@ -118,9 +118,7 @@ fn counters(registry: &Registry) -> Result<std::collections::BTreeMap<String, f6
             continue;
         };
         let name = series.split('{').next().unwrap_or(series);
-        // The originals have no prefix here.
-        let name = name.strip_prefix("pyroscope_").unwrap_or(name);
-        if name.contains("memberlist") && name.ends_with("_total") {
+        if name.starts_with("memberlist_") && name.ends_with("_total") {
             *counters.entry(name.to_owned()).or_default() += value.parse::<f64>()?;
         }
     }
