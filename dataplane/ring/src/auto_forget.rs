@@ -75,11 +75,10 @@ impl AutoForget {
         let unhealthy = others()
             .filter(|(_, member)| !is_fresh(member.timestamp, timeout, now.unix))
             .count();
-        if self
-            .config
-            .most_unhealthy
-            .is_some_and(|most| unhealthy > most)
-        {
+        // A timeout that is off, or longer than the period, finds fewer.
+        let unhealthy = unhealthy.max(forget.len());
+        let most_unhealthy = self.config.most_unhealthy;
+        if most_unhealthy.is_some_and(|most| unhealthy > most) {
             return Verdict {
                 held_back: forget.len(),
                 forget: Vec::new(),

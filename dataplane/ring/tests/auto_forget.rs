@@ -115,6 +115,21 @@ fn one_that_is_unhealthy_keeps_one_that_is_dead() {
 }
 
 #[test]
+fn those_due_count_as_unhealthy_whatever_the_timeout_says() {
+    for heartbeat_timeout in [Duration::ZERO, Duration::from_secs(10_000)] {
+        let mut rule = AutoForget::new(AutoForgetConfig {
+            period: Duration::from_secs(600),
+            heartbeat_timeout,
+            most_unhealthy: Some(1),
+        });
+        let members = ring(&[("a", 700), ("b", 0), ("c", 0)]);
+        assert_eq!(rule.due(&members, "a", at(0)), forgets(&[]));
+        let verdict = rule.due(&members, "a", at(700));
+        assert_eq!((verdict.forget.len(), verdict.held_back), (0, 2));
+    }
+}
+
+#[test]
 fn without_a_period_nobody_is_forgotten() {
     let mut rule = AutoForget::new(AutoForgetConfig {
         period: Duration::ZERO,
