@@ -5,6 +5,7 @@ use std::time::Duration;
 use crate::address::Address;
 use crate::encryption::Keyring;
 use crate::error::ConfigError;
+use crate::push_pull::MAX_NODES;
 use crate::zone::{MAX_ZONE, Zone};
 
 /// Longest node name accepted, in bytes.
@@ -261,7 +262,11 @@ impl Config {
                 "awareness_max_multiplier",
                 "must be at least 1",
             ),
-            (self.max_members > 0, "max_members", "must be at least 1"),
+            (
+                (1..=MAX_NODES).contains(&self.max_members),
+                "max_members",
+                "must be 1 to 131072, as many as a state exchange can hold",
+            ),
             (
                 self.max_queued_broadcasts > 0,
                 "max_queued_broadcasts",

@@ -10,7 +10,10 @@ use crate::msgpack::{Reader, Writer};
 use crate::node::Node;
 
 /// Most node states in one push/pull.
-pub const MAX_NODES: usize = 1_048_576;
+///
+/// Go takes eight times as many, but a record may be a single byte, more than a hundred when it is decoded, and many
+/// streams are read at the same time.
+pub const MAX_NODES: usize = 131_072;
 /// Most bytes of user state in one push/pull.
 pub const MAX_USER_STATE: usize = 20 * 1024 * 1024;
 
@@ -138,7 +141,7 @@ impl PushPullNode {
                 b"Addr" => node.addr = value.raw()?.unwrap_or_default(),
                 b"Incarnation" => node.incarnation = value.uint()?,
                 b"Meta" => node.meta = value.raw()?,
-                b"Name" => node.name = value.text()?,
+                b"Name" => node.name = text_or_empty(value.slice()?),
                 b"Port" => node.port = value.uint()?,
                 b"State" => node.state = value.uint()?,
                 b"Vsn" => node.vsn = value.raw()?,
@@ -148,6 +151,13 @@ impl PushPullNode {
         })?;
         Ok(node)
     }
+}
+
+/// Reads a name. Go takes any bytes for one and gossips them on; an empty one is skipped by the merge, whereas an error
+/// would cost the whole exchange.
+fn text_or_empty(bytes: Option<&[u8]>) -> String {
+    let text = bytes.and_then(|bytes| std::str::from_utf8(bytes).ok());
+    text.unwrap_or_default().to_owned()
 }
 
 /// What is sent of a node.

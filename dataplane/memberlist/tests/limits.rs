@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use bytes::Bytes;
 use pyroscope_memberlist::{
     Accusation, Address, Broadcast, Compression, Config, Keyring, MAX_NODES, MAX_STREAM,
-    MAX_USER_STATE, Machine, Message, Nonces, Origin, Ping, StreamReader, Timestamp, WireError,
-    frame, packet,
+    MAX_USER_STATE, Machine, Message, Nonces, Origin, Ping, PushPullNode, StreamMessage,
+    StreamReader, Timestamp, WireError, frame, packet,
 };
 
 fn reader() -> StreamReader {
@@ -54,6 +54,17 @@ fn counts_over_the_limits_are_refused_at_once() {
             "{result:?}"
         );
     }
+}
+
+#[test]
+fn a_push_pull_does_not_become_much_longer_when_it_is_decoded() {
+    let mut stream = header(MAX_NODES as i32, 0);
+    stream.resize(stream.len() + MAX_NODES, 0x80);
+    let Ok(Some(StreamMessage::PushPull(state))) = reader().feed(&stream) else {
+        panic!("as many records as are allowed, and nothing in them");
+    };
+    let held = state.nodes.capacity() * size_of::<PushPullNode>();
+    assert!(held <= MAX_STREAM, "{held} bytes are held");
 }
 
 #[test]

@@ -1,5 +1,7 @@
 //! Push/pull.
 
+use pyroscope_memberlist::StreamMessage;
+
 use super::*;
 
 fn remote(name: &str, state: NodeState, vsn: &[u8]) -> PushPullNode {
@@ -132,4 +134,22 @@ fn a_cluster_that_doubled_is_a_reason_to_exchange_state_soon() {
         }
     }
     assert!((3..=5).contains(&exchanges.len()), "{exchanges:?}");
+}
+
+#[test]
+fn a_name_that_is_not_text_costs_its_own_record_only() {
+    let mut bad = remote("bad", NodeState::Alive, &VSN);
+    bad.addr = vec![10, 0, 0, 3];
+    let mut stream = push_pull(vec![bad, remote("good", NodeState::Alive, &VSN)]).encode();
+    let at = stream.windows(3).position(|name| name == b"bad");
+    stream[at.expect("the name is there")] = 0xFF;
+    let mut machine = machine();
+    let message = machine.request_reader().feed(&stream);
+    let Ok(Some(StreamMessage::PushPull(state))) = message else {
+        panic!("{message:?}");
+    };
+    let merged = machine.handle_push_pull(NOW, &state);
+    assert!(merged.is_ok_and(|merged| merged.skipped == 1));
+    assert_eq!(self::state(&machine, "good"), Some(NodeState::Alive));
+    assert_eq!(machine.members().count(), 2);
 }
