@@ -267,7 +267,7 @@ impl Machine {
         self.outputs.pop_front()
     }
 
-    /// Replaces this node's metadata and announces it.
+    /// Replaces this node's metadata and announces it, unless this node is leaving.
     ///
     /// # Errors
     /// If it is longer than [`MAX_META`] bytes, or zone-aware routing needs it; nothing changes then.
@@ -284,11 +284,15 @@ impl Machine {
                 reason: "must have at most 512 bytes",
             });
         }
+        let leaving = self.leaving;
         let local = self.local_mut();
         local.meta = Bytes::from(meta);
-        local.incarnation = local.incarnation.saturating_add(1);
-        self.announce_self();
-        self.schedule.hurry();
+        // A newer incarnation would take the farewell back.
+        if !leaving {
+            local.incarnation = local.incarnation.saturating_add(1);
+            self.announce_self();
+            self.schedule.hurry();
+        }
         Ok(())
     }
 

@@ -19,6 +19,8 @@ const COMPOUND: usize = 2;
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Peer {
     pub(super) address: SocketAddr,
+    /// The receiver is a node of the cluster, as far as is known.
+    is_node: bool,
     /// The receiver is known to understand checksums.
     with_crc: bool,
     form: Form,
@@ -29,6 +31,7 @@ impl Peer {
     pub(super) fn unknown(address: SocketAddr) -> Self {
         Self {
             address,
+            is_node: false,
             with_crc: false,
             form: Form::Full,
         }
@@ -41,6 +44,7 @@ impl From<&Node> for Peer {
         const COMPACT_SINCE: u8 = 1;
         Self {
             address: node.address.socket_addr(),
+            is_node: true,
             with_crc: node.versions.protocol_max >= CHECKSUMS_SINCE,
             form: match node.versions.delegate_max >= COMPACT_SINCE {
                 true => Form::Compact,
@@ -57,7 +61,8 @@ impl Machine {
     /// One that is too long for a packet is not queued: others get it by push/pull.
     pub fn broadcast(&mut self, origin: Origin, mut broadcast: Broadcast) {
         broadcast.payload = as_user_message(&broadcast.payload);
-        broadcast.compact = broadcast.compact.as_ref().map(as_user_message);
+        let compact = broadcast.compact.as_ref().map(as_user_message);
+        broadcast.compact = compact.filter(|compact| compact.len() < broadcast.payload.len());
         if broadcast.payload.len() + PART > self.gossip_budget() {
             return;
         }
@@ -150,8 +155,9 @@ impl Machine {
         }
     }
 
-    /// Sends a message of the failure detector, and with it as much news as fits into one packet.
+    /// Sends a message of the failure detector, and with it, to a node, as much news as fits into one packet.
     ///
+    /// Strangers get none: each piece of news is sent a limited number of times, which they could use up with their pings.
     /// Such packets carry no checksum, whoever receives them.
     pub(super) fn send_with_news(&mut self, peer: Peer, message: &Message) {
         let message = Bytes::from(message.encode());
@@ -161,7 +167,9 @@ impl Machine {
             max_len: MAX_PART,
         };
         let mut parts = vec![message];
-        self.take_broadcasts(limits, peer.form, &mut parts);
+        if peer.is_node {
+            self.take_broadcasts(limits, peer.form, &mut parts);
+        }
         let peer = Peer {
             with_crc: false,
             ..peer

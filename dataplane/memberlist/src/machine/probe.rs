@@ -168,6 +168,7 @@ impl Machine {
             probe.ask_others = probe.ask_others.map(|_| now);
             self.advance_probe(now);
             self.give_up_hopeless_probe(now);
+            self.start_overdue_probe(now);
         }
     }
 

@@ -104,6 +104,21 @@ fn a_node_that_leaves_says_so_and_does_not_come_back() {
 }
 
 #[test]
+fn who_leaves_does_not_come_back_with_new_metadata() {
+    let mut machine = with_nodes(1);
+    machine.leave(NOW);
+    assert_eq!(machine.update_meta(b"m".to_vec()), Ok(()));
+    let mut told = Vec::new();
+    run(&mut machine, after(3), |_, _, _, message| match message {
+        Message::Dead(accusation) => told.push(accusation.node),
+        Message::Alive(alive) => assert_ne!(alive.node, "me"),
+        _ => {}
+    });
+    assert_eq!(told, ["me"; 4]);
+    assert!(machine.has_left());
+}
+
+#[test]
 fn who_is_alone_has_left_at_once() {
     let mut machine = machine();
     machine.leave(NOW);
@@ -177,7 +192,7 @@ fn news_rides_along_with_an_ack_if_a_compound_can_hold_it() {
         let mut update = word("ring", &[], 1);
         update.payload = Bytes::from(vec![b'x'; payload]);
         machine.broadcast(Origin::Local, update);
-        accept(&mut machine, Message::Ping(Ping::default()));
+        accept(&mut machine, Message::Ping(ping_from("a", 10)));
         let sent = sent(&mut machine);
         assert!(matches!(sent[0], (_, Message::Ack(_))));
         let rode = sent
@@ -185,6 +200,30 @@ fn news_rides_along_with_an_ack_if_a_compound_can_hold_it() {
             .any(|(_, message)| matches!(message, Message::User(_)));
         assert_eq!(rode, rides, "{payload} bytes");
     }
+}
+
+fn ping_from(node: &str, host: u8) -> Ping {
+    Ping {
+        source_node: node.to_owned(),
+        source_addr: vec![10, 0, 0, host],
+        source_port: 7946,
+        ..Ping::default()
+    }
+}
+
+#[test]
+fn strangers_cannot_use_up_the_news_meant_for_members() {
+    let mut machine = with_nodes(1);
+    machine.broadcast(Origin::Local, word("ring", &[], 1));
+    for stranger in [ping_from("", 99), ping_from("x", 99), ping_from("a", 99)] {
+        for _ in 0..4 {
+            accept(&mut machine, Message::Ping(stranger.clone()));
+        }
+    }
+    assert_eq!(machine.queued_broadcasts(Origin::Local), 1);
+    let answers = sent(&mut machine);
+    let is_ack = |(_, message): &(SocketAddr, Message)| matches!(message, Message::Ack(_));
+    assert!(answers.iter().all(is_ack), "{answers:?}");
 }
 
 #[test]
@@ -331,6 +370,18 @@ fn each_receiver_gets_the_form_that_it_understands() {
         BTreeMap::from([(full, 2), (compact, 2)]),
         "4 times in all"
     );
+}
+
+#[test]
+fn a_compact_form_that_is_not_shorter_is_not_used() {
+    let mut machine = machine();
+    let mut modern = alive("a", 10, 1);
+    modern.vsn = Some(vec![1, 5, 2, 0, 1, 0]);
+    accept(&mut machine, Message::Alive(modern));
+    let long = vec![b'x'; machine.config().packet_budget];
+    machine.broadcast(Origin::Local, word("ring", &[], 1).with_compact(long));
+    run(&mut machine, after(3), |_, _, _, _| {});
+    assert_eq!(machine.queued_broadcasts(Origin::Local), 0, "it was sent");
 }
 
 #[test]
