@@ -51,7 +51,7 @@ impl Gossip {
         let join_settings = join::Settings::parse(&config)?;
         let metrics = ClientMetrics::register(registry);
         let shared = Arc::new(Shared::new((&config).into(), metrics.clone()));
-        let replication = Arc::new(Replication::new(Arc::clone(&shared)));
+        let replication = Arc::new(Replication::new(Arc::clone(&shared), &config));
         let listeners = listeners.into();
         let memberlist =
             Memberlist::start(&config, listeners, replication, metrics, registry, seed).await?;

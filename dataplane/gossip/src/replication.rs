@@ -7,6 +7,7 @@ use memberlist::{Broadcast, Origin};
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
+use crate::Config;
 use crate::delegate::{Delegate, Request};
 use crate::kv::{self, Shared};
 
@@ -15,13 +16,23 @@ pub(crate) struct Replication {
     shared: Arc<Shared>,
     /// News of peers that others have not been told.
     forwarded: Mutex<Vec<Broadcast>>,
+    versions: [u8; 3],
 }
 
 impl Replication {
-    pub(crate) fn new(shared: Arc<Shared>) -> Self {
+    pub(crate) fn new(shared: Arc<Shared>, config: &Config) -> Self {
+        // Whoever missed the record that a short form is about asks for full
+        // state. A node that exchanges none would stay wrong about an instance
+        // for ever, so it is sent whole records.
+        let versions = if config.push_pull_interval.is_zero() {
+            [0; 3]
+        } else {
+            kv::DELEGATE_VERSIONS
+        };
         Self {
             shared,
             forwarded: Mutex::default(),
+            versions,
         }
     }
 }
@@ -41,7 +52,7 @@ impl Delegate for Replication {
     }
 
     fn versions(&self) -> [u8; 3] {
-        kv::DELEGATE_VERSIONS
+        self.versions
     }
 
     fn take_requests(&self) -> Vec<Request> {

@@ -31,7 +31,8 @@ mod versions;
 mod watch;
 
 /// What nodes with this store announce as the versions of their delegate
-/// (lowest, highest, current): from 1 on they understand [`HEARTBEATS`].
+/// (lowest, highest, current): from 1 on they understand [`HEARTBEATS`], and
+/// exchange full states when one does not fit.
 pub const DELEGATE_VERSIONS: [u8; 3] = [0, 1, 0];
 
 pub use codec::CodecError;

@@ -75,7 +75,7 @@ async fn tasks_that_write_at_the_same_time_lose_nothing() {
 async fn heartbeats_travel_in_their_short_form() {
     let (first, second) = pair_of_nodes(|config| {
         config.message_history_buffer_bytes = 1 << 20;
-        config.push_pull_interval = Duration::ZERO;
+        config.push_pull_interval = Duration::from_secs(3600);
         // Sent once, so what has arrived is no longer queued.
         config.retransmit_factor = 1;
     })
@@ -115,6 +115,31 @@ async fn heartbeats_travel_in_their_short_form() {
     assert_eq!(shown["ingesters"]["a"]["timestamp"], later.timestamp);
     second.kv().clear_messages();
     assert!(second.kv().message_json(heartbeat.id).is_none());
+    first.shutdown().await;
+    second.shutdown().await;
+}
+
+/// It could not ask for what it missed.
+#[tokio::test]
+async fn a_node_that_makes_no_exchanges_is_sent_whole_records() {
+    let (first, second) = pair_of_nodes(|config| {
+        config.message_history_buffer_bytes = 1 << 20;
+        config.push_pull_interval = Duration::ZERO;
+        config.retransmit_factor = 1;
+    })
+    .await;
+    let mut record = instance("a", InstanceState::Active, unix_now(), &[1]);
+    for _ in 0..4 {
+        record.timestamp += 5;
+        first.kv().merge(RING, desc([record.clone()])).unwrap();
+        until_ring(&second, "the heartbeat", |ring| {
+            let known = ring.ingesters.get("a");
+            known.is_some_and(|known| known.timestamp == record.timestamp)
+        })
+        .await;
+    }
+    let received = second.kv().messages().received;
+    assert!(received.iter().all(|one| one.codec == "ringDesc"));
     first.shutdown().await;
     second.shutdown().await;
 }
