@@ -1,7 +1,9 @@
 //! Updates waiting to be gossiped, each a limited number of times.
 
 use std::cmp::Reverse;
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
+use std::iter;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -77,6 +79,11 @@ impl Broadcast {
         }
     }
 
+    /// Returns what the update is filed under: its key and the first of its ids.
+    fn subject(&self) -> Subject {
+        (Arc::clone(&self.key), self.ids.first().cloned())
+    }
+
     fn len(&self) -> usize {
         self.payload.len() + self.compact.as_ref().map_or(0, Bytes::len)
     }
@@ -110,11 +117,15 @@ struct Rank {
     id: Reverse<u64>,
 }
 
+/// A key and an id. An update that covers another one covers the first of its ids, too, so that looking under each of
+/// its own ids, and under none, finds all that it replaces.
+type Subject = (Arc<str>, Option<Arc<str>>);
+
 /// A queue that forgets an update once it was sent often enough or is out of date.
 #[derive(Debug)]
 pub(crate) struct BroadcastQueue {
     ranked: BTreeMap<Rank, Broadcast>,
-    by_key: BTreeMap<Arc<str>, BTreeSet<Rank>>,
+    by_subject: BTreeMap<Subject, BTreeSet<Rank>>,
     /// How many of them are not lazy.
     urgent: usize,
     /// How long they are together.
@@ -127,7 +138,7 @@ impl BroadcastQueue {
     pub(crate) fn new(capacity: usize) -> Self {
         Self {
             ranked: BTreeMap::new(),
-            by_key: BTreeMap::new(),
+            by_subject: BTreeMap::new(),
             urgent: 0,
             bytes: 0,
             next_id: 0,
@@ -144,20 +155,15 @@ impl BroadcastQueue {
         self.urgent
     }
 
-    pub(crate) fn contains(&self, key: &str) -> bool {
-        self.by_key.contains_key(key)
+    pub(crate) fn contains(&self, key: &Arc<str>) -> bool {
+        let first: Subject = (Arc::clone(key), None);
+        let found = self.by_subject.range(first..).next();
+        found.is_some_and(|((found, _), _)| found == key)
     }
 
     /// Queues `broadcast`, drops what it replaces and, if the queue is full, what was sent most often.
     pub(crate) fn push(&mut self, mut broadcast: Broadcast) {
-        let queued = self.by_key.get(&broadcast.key);
-        let replaced: Vec<Rank> = queued
-            .into_iter()
-            .flatten()
-            .filter(|rank| broadcast.replaces(&self.ranked[rank]))
-            .copied()
-            .collect();
-        for rank in replaced {
+        for rank in self.replaced_by(&broadcast) {
             if let Some(replaced) = self.remove(rank) {
                 broadcast.inherit(&replaced);
             }
@@ -175,6 +181,17 @@ impl BroadcastQueue {
         };
         self.next_id += 1;
         self.insert(rank, broadcast);
+    }
+
+    fn replaced_by(&self, broadcast: &Broadcast) -> Vec<Rank> {
+        let ids = broadcast.ids.iter().cloned().map(Some);
+        iter::once(None)
+            .chain(ids)
+            .filter_map(|id| self.by_subject.get(&(Arc::clone(&broadcast.key), id)))
+            .flatten()
+            .filter(|rank| broadcast.replaces(&self.ranked[rank]))
+            .copied()
+            .collect()
     }
 
     /// Moves messages within `limits`, which it reduces by them, to `taken`, and counts them as sent.
@@ -219,8 +236,8 @@ impl BroadcastQueue {
     fn insert(&mut self, rank: Rank, broadcast: Broadcast) {
         self.urgent += usize::from(!broadcast.lazy);
         self.bytes += broadcast.len();
-        self.by_key
-            .entry(Arc::clone(&broadcast.key))
+        self.by_subject
+            .entry(broadcast.subject())
             .or_default()
             .insert(rank);
         self.ranked.insert(rank, broadcast);
@@ -230,10 +247,10 @@ impl BroadcastQueue {
         let broadcast = self.ranked.remove(&rank)?;
         self.urgent -= usize::from(!broadcast.lazy);
         self.bytes -= broadcast.len();
-        if let Some(ranks) = self.by_key.get_mut(&broadcast.key) {
-            ranks.remove(&rank);
-            if ranks.is_empty() {
-                self.by_key.remove(&broadcast.key);
+        if let Entry::Occupied(mut ranks) = self.by_subject.entry(broadcast.subject()) {
+            ranks.get_mut().remove(&rank);
+            if ranks.get().is_empty() {
+                ranks.remove();
             }
         }
         Some(broadcast)

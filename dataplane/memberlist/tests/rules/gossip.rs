@@ -18,7 +18,10 @@ fn an_update_replaces_what_it_covers() {
         (word("ring", &["c"], 3), 2),
         (word("other", &["a", "b", "c"], 9), 3),
         (word("ring", &["a", "b", "c"], 2), 3),
-        (word("ring", &["a", "b", "c"], 4), 2),
+        (word("ring", &["b", "c"], 4), 3),
+        (word("ring", &["c", "d"], 5), 4),
+        (word("ring", &[], 5), 5),
+        (word("ring", &["a", "b", "c"], 5), 3),
     ] {
         machine.broadcast(Origin::Local, update.clone());
         assert_eq!(
