@@ -114,12 +114,13 @@ impl<V> Kv<V> {
     /// Shows the value of a key, tombstones included, as the original's JSON
     /// does.
     pub fn value_json(&self, key: &str) -> Option<serde_json::Value> {
-        self.shared.read(|store| store.json(key))
+        self.shared.value_json(key)
     }
 
     /// Returns the bytes of a value, tombstones included, as peers get them.
     pub fn encoded(&self, key: &str) -> Option<Bytes> {
-        self.shared.read(|store| store.encoded(key))
+        let (_, value) = self.shared.read(|store| store.encoded(key))?;
+        Some(value)
     }
 
     /// Returns the messages of late, if

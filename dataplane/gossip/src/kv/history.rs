@@ -108,10 +108,10 @@ impl History {
     }
 
     /// Returns codec and value of a message that is still kept.
-    pub(super) fn value(&self, id: u64) -> Option<(&str, &Bytes)> {
+    pub(super) fn value(&self, id: u64) -> Option<(String, Bytes)> {
         let mut records = self.sent.records.iter().chain(&self.received.records);
         let record = records.find(|record| record.message.id == id)?;
-        Some((&record.message.codec, &record.value))
+        Some((record.message.codec.clone(), record.value.clone()))
     }
 
     pub(super) fn clear(&mut self) {

@@ -9,6 +9,7 @@ use proto::ring::Desc;
 use proto::version::v1::Versions;
 
 use super::codec::CodecError;
+use super::heartbeat::{self, HEARTBEATS};
 use super::replica::{Replica, Replicated};
 use super::usage_stats::UsageStats;
 
@@ -124,6 +125,23 @@ impl Codecs {
     pub fn with<V: Mergeable>(mut self) -> Self {
         self.open.insert(V::CODEC, || Box::<Replica<V>>::default());
         self
+    }
+
+    /// Shows bytes of a codec, as they are in messages, as the original's JSON
+    /// does.
+    ///
+    /// # Errors
+    ///
+    /// See [`CodecError`].
+    pub fn json_of(&self, codec: &str, value: &[u8]) -> Result<serde_json::Value, CodecError> {
+        if codec == HEARTBEATS {
+            return heartbeat::decode(value).map(|heartbeats| heartbeat::json(&heartbeats));
+        }
+        let known = self.open(codec).ok_or_else(|| CodecError::UnknownCodec {
+            key: String::new(),
+            codec: codec.to_owned(),
+        })?;
+        known.json_of(value)
     }
 
     /// Makes an empty value of a codec.

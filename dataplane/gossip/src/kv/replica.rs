@@ -79,8 +79,6 @@ pub(super) trait Replicated: Any + Send + Sync {
 
     fn tombstones(&self) -> usize;
 
-    fn json(&self) -> Value;
-
     /// Shows bytes of the same codec.
     fn json_of(&self, bytes: &[u8]) -> Result<Value, CodecError>;
 }
@@ -232,10 +230,6 @@ impl<V: Mergeable> Replicated for Replica<V> {
 
     fn tombstones(&self) -> usize {
         self.tombstones
-    }
-
-    fn json(&self) -> Value {
-        self.value.json()
     }
 
     fn json_of(&self, bytes: &[u8]) -> Result<Value, CodecError> {

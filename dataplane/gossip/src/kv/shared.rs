@@ -12,6 +12,7 @@ use tokio::time::{MissedTickBehavior, interval};
 use super::codec;
 use super::entry::Update;
 use super::history::{History, Messages};
+use super::mergeable::Codecs;
 use super::store::{ReceiveError, Retention, Store, StoreError};
 use super::tracking;
 use super::watch::{PrefixQueue, Watchers};
@@ -26,6 +27,7 @@ pub(crate) struct Shared {
     pub(crate) changed: Arc<Notify>,
     metrics: ClientMetrics,
     settings: Settings,
+    codecs: Codecs,
 }
 
 /// The settings of a store and its surroundings.
@@ -69,9 +71,10 @@ pub(super) enum ChangeError {
 impl Shared {
     pub(crate) fn new(settings: Settings, metrics: ClientMetrics) -> Self {
         let batched = !settings.notify_interval.is_zero();
+        let codecs = Codecs::default();
         Self {
             state: Mutex::new(State {
-                store: Store::new(settings.retention),
+                store: Store::with_codecs(settings.retention, codecs.clone()),
                 watchers: Watchers::new(settings.watch_prefix_buffer_size, batched),
                 history: History::new(settings.message_history_buffer_bytes),
                 outbox: Vec::new(),
@@ -80,6 +83,7 @@ impl Shared {
             changed: Arc::default(),
             metrics,
             settings,
+            codecs,
         }
     }
 
@@ -174,10 +178,17 @@ impl Shared {
         self.state.lock().history.messages()
     }
 
+    /// Shows a value. It is decoded after the lock is given back: the JSON of a
+    /// large ring takes longer than gossip may wait.
+    pub(super) fn value_json(&self, key: &str) -> Option<serde_json::Value> {
+        let (codec, value) = self.read(|store| store.encoded(key))?;
+        self.codecs.json_of(codec, &value).ok()
+    }
+
+    /// Shows the value of a message; see [`Self::value_json`].
     pub(super) fn message_json(&self, id: u64) -> Option<serde_json::Value> {
-        let state = self.state.lock();
-        let (codec, value) = state.history.value(id)?;
-        state.store.json_of(codec, value).ok()
+        let (codec, value) = self.state.lock().history.value(id)?;
+        self.codecs.json_of(&codec, &value).ok()
     }
 
     pub(super) fn clear_messages(&self) {

@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use proto::memberlist::KeyValuePair;
-use serde_json::Value;
 use thiserror::Error;
 
 use super::codec::{self, CodecError};
@@ -261,27 +260,10 @@ impl Store {
         self.entries.iter().map(|(key, entry)| entry.status(key))
     }
 
-    /// Shows a value, tombstones included, as the original's JSON does.
-    pub fn json(&self, key: &str) -> Option<Value> {
-        self.entries.get(key).map(|entry| entry.value.json())
-    }
-
-    /// Returns the bytes of a value as peers get them, tombstones included.
-    pub fn encoded(&self, key: &str) -> Option<Bytes> {
-        self.entries.get(key).map(|entry| entry.value.encoded())
-    }
-
-    /// Shows bytes of a codec, as they are in messages.
-    ///
-    /// # Errors
-    ///
-    /// See [`CodecError`].
-    pub fn json_of(&self, codec: &str, value: &[u8]) -> Result<Value, CodecError> {
-        if codec == HEARTBEATS {
-            return heartbeat::decode(value).map(|heartbeats| heartbeat::json(&heartbeats));
-        }
-        let known = self.codecs.open(codec).ok_or_else(|| unknown("", codec))?;
-        known.json_of(value)
+    /// Returns codec and bytes of a value as peers get them, tombstones included.
+    pub fn encoded(&self, key: &str) -> Option<(&'static str, Bytes)> {
+        let value = &self.entries.get(key)?.value;
+        Some((value.codec(), value.encoded()))
     }
 
     pub(super) fn version(&self, key: &str) -> u64 {

@@ -86,7 +86,7 @@ fn two_stores_share_values_of_all_codecs() {
         ]
     );
     for entry in third.status() {
-        assert_eq!(entry.size, third.encoded(&entry.key).unwrap().len());
+        assert_eq!(entry.size, third.encoded(&entry.key).unwrap().1.len());
     }
 }
 
