@@ -36,6 +36,8 @@ pub struct AutoForget {
     /// The last timestamp of each member and since when (monotonic) it stands
     /// still.
     seen: BTreeMap<String, (i64, Duration)>,
+    /// When this process looked last (monotonic).
+    looked: Option<Duration>,
 }
 
 /// Who is to be forgotten.
@@ -54,11 +56,13 @@ impl AutoForget {
         Self {
             config,
             seen: BTreeMap::new(),
+            looked: None,
         }
     }
 
     /// Looks at the ring, as often as heartbeats are sent, and names who is due
-    /// now. A process never forgets itself, `own_id`.
+    /// now. A process never forgets itself, `own_id`, nor anybody when it looks
+    /// only once in half a period.
     pub fn due(&mut self, ring: &Desc, own_id: &str, now: Now) -> Verdict {
         if self.config.period.is_zero() {
             return Verdict::default();
@@ -91,6 +95,12 @@ impl AutoForget {
     }
 
     fn observe(&mut self, ring: &Desc, now: Now) {
+        // The monotonic clock goes on while a process is frozen. Nobody was
+        // seen to stand still in a pause that long.
+        let looked = self.looked.replace(now.monotonic).unwrap_or_default();
+        if now.monotonic.saturating_sub(looked) > self.config.period / 2 {
+            self.seen.clear();
+        }
         self.seen.retain(|id, _| ring.ingesters.contains_key(id));
         for (id, member) in desc::live(ring) {
             match self.seen.get_mut(id) {

@@ -1,5 +1,6 @@
 //! Who is forgotten, and when nobody is.
 
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use proptest::prelude::*;
@@ -38,6 +39,14 @@ fn ring(heartbeats: &[(&str, i64)]) -> Desc {
     }
 }
 
+/// Looks at an unchanged ring every five seconds, and finds nobody to forget.
+fn look(rule: &mut AutoForget, members: &Desc, seconds: RangeInclusive<i64>) {
+    for second in seconds.step_by(5) {
+        let verdict = rule.due(members, "a", at(second));
+        assert_eq!(verdict.forget, Vec::<String>::new(), "after {second} s");
+    }
+}
+
 fn forgets(ids: &[&str]) -> Verdict {
     Verdict {
         forget: ids.iter().map(|&id| id.to_owned()).collect(),
@@ -48,12 +57,8 @@ fn forgets(ids: &[&str]) -> Verdict {
 #[test]
 fn a_member_that_stands_still_for_the_period_is_forgotten() {
     let mut rule = rule(Some(1));
-    assert_eq!(
-        rule.due(&ring(&[("a", 0), ("b", 0)]), "a", at(0)),
-        forgets(&[])
-    );
     let dead = |now| ring(&[("a", now), ("b", 0)]);
-    assert_eq!(rule.due(&dead(600), "a", at(600)), forgets(&[]));
+    look(&mut rule, &dead(600), 0..=600);
     let verdict = rule.due(&dead(601), "a", at(601));
     assert_eq!(verdict, forgets(&["b"]));
 
@@ -78,8 +83,7 @@ fn a_member_that_stands_still_for_the_period_is_forgotten() {
 fn a_process_that_has_just_started_has_seen_nobody_stand_still() {
     let mut rule = rule(Some(1));
     let dead = ring(&[("a", 5000), ("b", 0)]);
-    assert_eq!(rule.due(&dead, "a", at(5000)), forgets(&[]));
-    assert_eq!(rule.due(&dead, "a", at(5599)), forgets(&[]));
+    look(&mut rule, &dead, 5000..=5599);
     assert_eq!(rule.due(&dead, "a", at(5600)), forgets(&["b"]));
 }
 
@@ -95,11 +99,26 @@ fn a_jump_of_the_wall_clock_forgets_nobody() {
     assert_eq!(rule.due(&members, "a", jumped), forgets(&[]));
 }
 
+/// Its monotonic clock goes on while it is frozen, and it looks before it has
+/// heard anything.
+#[test]
+fn a_process_that_was_stopped_forgets_nobody() {
+    let mut rule = rule(None);
+    let members = ring(&[("a", 0), ("b", 0)]);
+    look(&mut rule, &members, 0..=10);
+    assert_eq!(rule.due(&members, "a", at(5000)), forgets(&[]));
+    let heard = ring(&[("a", 5000), ("b", 5001)]);
+    assert_eq!(rule.due(&heard, "a", at(5005)), forgets(&[]));
+    let dead = ring(&[("a", 5605), ("b", 5001)]);
+    look(&mut rule, &dead, 5010..=5600);
+    assert_eq!(rule.due(&dead, "a", at(5605)), forgets(&["b"]));
+}
+
 #[test]
 fn a_process_that_is_cut_off_forgets_nobody() {
     let mut rule = rule(Some(1));
     let members = ring(&[("a", 0), ("b", 0), ("c", 0)]);
-    assert_eq!(rule.due(&members, "a", at(0)), forgets(&[]));
+    look(&mut rule, &members, 0..=699);
     let verdict = rule.due(&members, "a", at(700));
     assert_eq!((verdict.forget.len(), verdict.held_back), (0, 2));
 }
@@ -108,7 +127,7 @@ fn a_process_that_is_cut_off_forgets_nobody() {
 fn one_that_is_unhealthy_keeps_one_that_is_dead() {
     let mut rule = rule(Some(1));
     let members = |c| ring(&[("a", 700), ("b", 0), ("c", c)]);
-    assert_eq!(rule.due(&members(0), "a", at(0)), forgets(&[]));
+    look(&mut rule, &members(0), 0..=699);
     let verdict = rule.due(&members(630), "a", at(700));
     assert_eq!((verdict.forget.len(), verdict.held_back), (0, 1));
     assert_eq!(rule.due(&members(640), "a", at(700)), forgets(&["b"]));
@@ -123,7 +142,7 @@ fn those_due_count_as_unhealthy_whatever_the_timeout_says() {
             most_unhealthy: Some(1),
         });
         let members = ring(&[("a", 700), ("b", 0), ("c", 0)]);
-        assert_eq!(rule.due(&members, "a", at(0)), forgets(&[]));
+        look(&mut rule, &members, 0..=699);
         let verdict = rule.due(&members, "a", at(700));
         assert_eq!((verdict.forget.len(), verdict.held_back), (0, 2));
     }
