@@ -32,17 +32,73 @@ struct Inner {
     name: &'static str,
     key: String,
     current: ArcSwap<Ring>,
-    shards: Mutex<HashMap<String, Shard>>,
+    shards: Mutex<Shards>,
 }
 
-/// A tenant's shard and the snapshot that it is of.
+/// The shards of tenants that wrote lately.
 #[derive(Debug)]
-struct Shard {
+struct Shards {
+    /// The snapshot that was used last. All shards share its table; those of
+    /// tenants that are idle may be of an older one.
     whole: Arc<Ring>,
-    shard: Arc<Ring>,
+    /// Counts the snapshots used.
+    generation: u64,
+    of_tenants: HashMap<String, (u64, Arc<Ring>)>,
+}
+
+impl Shards {
+    fn of(whole: Arc<Ring>) -> Self {
+        Self {
+            whole,
+            generation: 0,
+            of_tenants: HashMap::new(),
+        }
+    }
+
+    /// Goes over to a newer snapshot.
+    fn follow(&mut self, whole: Arc<Ring>) {
+        if Arc::ptr_eq(&self.whole, &whole) {
+            return;
+        }
+        if !self.whole.shares_table_with(&whole) {
+            self.of_tenants.clear();
+        }
+        self.whole = whole;
+        self.generation += 1;
+    }
+
+    fn shard(&mut self, tenant: &str, size: usize) -> Arc<Ring> {
+        let shard = match self.of_tenants.get(tenant) {
+            Some((generation, shard)) if *generation == self.generation => {
+                return Arc::clone(shard);
+            }
+            Some((_, shard)) => shard.refreshed(&self.whole),
+            None => self.whole.shuffle_shard(tenant, size),
+        };
+        if self.of_tenants.len() >= MAX_SHARDS {
+            self.of_tenants.clear();
+        }
+        let shard = Arc::new(shard);
+        let known = (self.generation, Arc::clone(&shard));
+        self.of_tenants.insert(tenant.to_owned(), known);
+        shard
+    }
 }
 
 impl RingView {
+    fn new(name: &'static str, key: String, ring: Ring) -> Self {
+        let ring = Arc::new(ring);
+        let inner = Inner {
+            name,
+            key,
+            shards: Mutex::new(Shards::of(Arc::clone(&ring))),
+            current: ArcSwap::new(ring),
+        };
+        Self {
+            inner: Arc::new(inner),
+        }
+    }
+
     /// Returns the name of the ring in metrics and logs.
     pub(crate) fn name(&self) -> &'static str {
         self.inner.name
@@ -66,22 +122,9 @@ impl RingView {
             return whole;
         }
         let mut shards = self.inner.shards.lock();
-        let known = shards.get(tenant);
-        let shard = match known {
-            Some(known) if Arc::ptr_eq(&known.whole, &whole) => return Arc::clone(&known.shard),
-            Some(known) if known.whole.shares_table_with(&whole) => known.shard.refreshed(&whole),
-            _ => whole.shuffle_shard(tenant, size),
-        };
-        let shard = Arc::new(shard);
-        if shards.len() >= MAX_SHARDS {
-            shards.clear();
-        }
-        let known = Shard {
-            whole,
-            shard: Arc::clone(&shard),
-        };
-        shards.insert(tenant.to_owned(), known);
-        shard
+        // Loaded again under the lock, so that it never goes back.
+        shards.follow(self.load());
+        shards.shard(tenant, size)
     }
 }
 
@@ -97,16 +140,8 @@ impl RingWatcher {
     /// Starts from what is known of the ring at `key`.
     pub(crate) fn new(kv: Kv, name: &'static str, key: String, config: RingConfig) -> Self {
         let ring = Ring::new(&kv.get(&key).unwrap_or_default(), config);
-        let inner = Inner {
-            name,
-            key,
-            current: ArcSwap::from_pointee(ring),
-            shards: Mutex::default(),
-        };
         Self {
-            view: RingView {
-                inner: Arc::new(inner),
-            },
+            view: RingView::new(name, key, ring),
             kv,
             clients: None,
         }
@@ -166,4 +201,59 @@ pub(crate) fn unix_nanos() -> i64 {
         .map_or(0, |elapsed| {
             i64::try_from(elapsed.as_nanos()).unwrap_or(i64::MAX)
         })
+}
+
+#[cfg(test)]
+mod tests {
+    use proto::ring::{Desc, InstanceDesc};
+
+    use super::*;
+
+    fn desc(timestamp: i64, ids: &[&str]) -> Desc {
+        let instance = |(index, id): (usize, &&str)| {
+            let instance = InstanceDesc {
+                timestamp,
+                tokens: vec![index as u32],
+                ..InstanceDesc::default()
+            };
+            ((*id).to_owned(), instance)
+        };
+        Desc {
+            ingesters: ids.iter().enumerate().map(instance).collect(),
+        }
+    }
+
+    fn view(desc: &Desc) -> RingView {
+        RingView::new(
+            "ingester",
+            "key".to_owned(),
+            Ring::new(desc, RingConfig::default()),
+        )
+    }
+
+    #[test]
+    fn shards_follow_the_ring_and_keep_no_old_one() {
+        let view = view(&desc(1, &["a", "b", "c"]));
+        let first = Arc::downgrade(&view.load());
+        let shard = view.shard("tenant", 2);
+        assert!(Arc::ptr_eq(&shard, &view.shard("tenant", 2)));
+        view.shard("idle", 2);
+
+        let later = view.load().updated(&desc(2, &["a", "b", "c"]));
+        view.inner.current.store(Arc::new(later));
+        let refreshed = view.shard("tenant", 2);
+        assert!(refreshed.shares_table_with(&shard));
+        assert!(refreshed.instances().iter().all(|one| one.timestamp == 2));
+        assert_eq!(first.strong_count(), 0, "an idle tenant holds no ring");
+        let idle = view.shard("idle", 2);
+        assert!(idle.instances().iter().all(|one| one.timestamp == 2));
+
+        let grown = view.load().updated(&desc(3, &["a", "b", "c", "d"]));
+        let expected = grown.shuffle_shard("tenant", 2);
+        view.inner.current.store(Arc::new(grown));
+        let ids = |ring: &Ring| -> Vec<String> {
+            ring.instances().iter().map(|one| one.id.clone()).collect()
+        };
+        assert_eq!(ids(&view.shard("tenant", 2)), ids(&expected));
+    }
 }
