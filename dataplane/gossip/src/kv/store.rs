@@ -167,11 +167,7 @@ impl Store {
 
     /// Marks a key deleted; `None` when there is no such key or it is already.
     pub fn delete(&mut self, key: &str, now_ms: i64) -> Option<Update> {
-        let (key, entry) = self.entries.get_key_value(key)?;
-        if entry.deleted_at_ms.is_some() {
-            return None;
-        }
-        let key = key.clone();
+        let key = self.entries.get_key_value(key)?.0.clone();
         let entry = self.entries.get_mut(&key)?;
         entry.settle(&key, Merged::default(), Some(now_ms), now_ms)
     }
