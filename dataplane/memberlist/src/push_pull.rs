@@ -60,6 +60,11 @@ impl PushPull {
     pub fn encode(&self) -> Vec<u8> {
         encode(self.join, self.nodes.iter(), &self.user_state)
     }
+
+    pub(crate) fn held_bytes(&self) -> usize {
+        let records = self.nodes.iter().map(PushPullNode::held_bytes);
+        self.user_state.len() + records.sum::<usize>()
+    }
 }
 
 /// Encodes a push/pull without collecting its records first.
@@ -150,6 +155,12 @@ impl PushPullNode {
             Ok(true)
         })?;
         Ok(node)
+    }
+
+    fn held_bytes(&self) -> usize {
+        let optional = [&self.meta, &self.vsn].into_iter().flatten();
+        let bytes = self.name.len() + self.addr.len() + optional.map(Vec::len).sum::<usize>();
+        size_of::<Self>() + bytes
     }
 }
 

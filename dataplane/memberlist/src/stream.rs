@@ -31,6 +31,19 @@ pub enum StreamMessage {
     Ack(Ack),
 }
 
+impl StreamMessage {
+    /// Returns about how many bytes of memory the message takes: a compressed one a thousand times those that arrived.
+    pub fn held_bytes(&self) -> usize {
+        match self {
+            Self::PushPull(state) => state.held_bytes(),
+            Self::User(payload) => payload.len(),
+            Self::Ping(ping) => ping.node.len() + ping.source_node.len(),
+            Self::Error(reason) => reason.len(),
+            Self::Ack(ack) => ack.payload.as_ref().map_or(0, Vec::len),
+        }
+    }
+}
+
 /// Reads one message from a stream that arrives piece by piece.
 ///
 /// A stream has no length and need not end, so the reader says when the message is complete. It holds what

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use bytes::Bytes;
 use pyroscope_memberlist::{
     Accusation, Address, Broadcast, Compression, Config, Keyring, MAX_NODES, MAX_STREAM,
-    MAX_USER_STATE, Machine, Message, Nonces, Origin, Ping, PushPullNode, StreamMessage,
+    MAX_USER_STATE, Machine, Message, Nonces, Origin, Ping, PushPull, PushPullNode, StreamMessage,
     StreamReader, Timestamp, WireError, frame, packet,
 };
 
@@ -65,6 +65,29 @@ fn a_push_pull_does_not_become_much_longer_when_it_is_decoded() {
     };
     let held = state.nodes.capacity() * size_of::<PushPullNode>();
     assert!(held <= MAX_STREAM, "{held} bytes are held");
+}
+
+#[test]
+fn a_message_says_how_much_memory_it_takes() {
+    let state = PushPull {
+        nodes: vec![PushPullNode::default(); 10_000],
+        user_state: vec![0; 1 << 20].into(),
+        join: true,
+    };
+    let expected = (1 << 20) + 10_000 * size_of::<PushPullNode>();
+    let config = Config::lan("me", Address::v4([127, 0, 0, 1], 7946));
+    let mut machine = Machine::new(config, 1, Timestamp::ZERO).expect("the config is valid");
+    let message = StreamMessage::PushPull(state);
+    assert_eq!(message.held_bytes(), expected);
+
+    let stream = machine
+        .user_stream(&vec![0; 1 << 20])
+        .expect("it is short enough");
+    assert!(stream.len() < 4096, "{} bytes compressed", stream.len());
+    let Ok(Some(message)) = machine.request_reader().feed(&stream) else {
+        panic!("the stream is cut short");
+    };
+    assert_eq!(message.held_bytes(), 1 << 20);
 }
 
 #[test]

@@ -228,7 +228,11 @@ async fn read_message(
             return Err(StreamError::NoMemory);
         }
         if let Some(message) = reader.feed(&chunk)? {
-            return Ok(message);
+            // A compressed message becomes much longer, and waits for the driver in that form.
+            return match admitted.grow_to(message.held_bytes()) {
+                true => Ok(message),
+                false => Err(StreamError::NoMemory),
+            };
         }
     }
 }
