@@ -86,7 +86,8 @@ fn replicate(from: &Store) {
         received.expect("what was encoded is understood");
     }
     for entry in from.status().filter(|entry| !entry.deleted) {
-        assert_eq!(from.json(&entry.key), to.json(&entry.key), "{}", entry.key);
+        let key = &entry.key;
+        assert_eq!(from.encoded(key), to.encoded(key), "{key}");
     }
     // A second time there is nothing new.
     assert!(to.receive_state(state, NOW).is_empty());
