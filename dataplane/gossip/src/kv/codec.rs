@@ -6,7 +6,7 @@ use prost::encoding::{DecodeContext, WireType, decode_key, decode_varint, skip_f
 use proto::memberlist::KeyValuePair;
 use thiserror::Error;
 
-/// Largest value, uncompressed: what a push/pull can carry.
+/// Largest value, uncompressed, and all of a store: what a push/pull can carry.
 pub(super) const MAX_VALUE_BYTES: usize = 20 << 20;
 
 /// Why bytes of a peer were not understood.

@@ -21,7 +21,7 @@ pub(super) struct Replica<V> {
     /// The encoded value, made when it is sent.
     encoded: OnceLock<Bytes>,
     tombstones: usize,
-    size: usize,
+    weight: usize,
 }
 
 /// What a merge changed, ready to be sent.
@@ -52,7 +52,7 @@ pub(super) struct Merged {
 pub(super) struct Limits {
     /// Unix milliseconds before which tombstones are dropped.
     pub(super) tombstones_before_ms: Option<i64>,
-    /// Bytes that the value may grow by.
+    /// How much heavier the value may become.
     pub(super) room: usize,
 }
 
@@ -72,8 +72,8 @@ pub(super) trait Replicated: Any + Send + Sync {
     /// Returns the encoded value, tombstones included.
     fn encoded(&self) -> Bytes;
 
-    /// Returns the bytes of the value before compression.
-    fn size(&self) -> usize;
+    /// Returns the bytes that the value counts for, encoded and in memory.
+    fn weight(&self) -> usize;
 
     fn live(&self) -> usize;
 
@@ -113,8 +113,8 @@ impl<V: Mergeable> Replica<V> {
     /// Merges records.
     pub(super) fn merge(&mut self, records: V, limits: Limits) -> Result<Merged, CodecError> {
         let is_heartbeat = self.value.is_heartbeat(&records);
-        if !is_heartbeat && records.size() > limits.room {
-            return Err(CodecError::TooLarge(self.size + records.size()));
+        if !is_heartbeat && weight(&records) > limits.room {
+            return Err(CodecError::TooLarge(self.weight + weight(&records)));
         }
         Ok(self.edit(is_heartbeat, limits, |value| value.merge(records)))
     }
@@ -127,8 +127,8 @@ impl<V: Mergeable> Replica<V> {
         limits: Limits,
     ) -> Result<Merged, CodecError> {
         let is_heartbeat = updated.len() == self.live() && self.value.is_heartbeat(&updated);
-        if !is_heartbeat && updated.size() > self.size.saturating_add(limits.room) {
-            return Err(CodecError::TooLarge(updated.size()));
+        if !is_heartbeat && weight(&updated) > self.weight.saturating_add(limits.room) {
+            return Err(CodecError::TooLarge(weight(&updated)));
         }
         Ok(self.edit(is_heartbeat, limits, |value| {
             value.merge_local(updated, now_ms)
@@ -153,7 +153,7 @@ impl<V: Mergeable> Replica<V> {
         }
         let expired = self.expire(limits);
         if !is_heartbeat || expired > 0 {
-            self.size = self.value.size();
+            self.weight = weight(self.value.as_ref());
         }
         Merged {
             change: unexpired(change, limits).map(|change| encode(&change, is_heartbeat)),
@@ -220,8 +220,8 @@ impl<V: Mergeable> Replicated for Replica<V> {
         self.encoded.get_or_init(|| self.value.encode()).clone()
     }
 
-    fn size(&self) -> usize {
-        self.size
+    fn weight(&self) -> usize {
+        self.weight
     }
 
     fn live(&self) -> usize {
@@ -235,6 +235,14 @@ impl<V: Mergeable> Replicated for Replica<V> {
     fn json_of(&self, bytes: &[u8]) -> Result<Value, CodecError> {
         V::decode(bytes, &V::default()).map(|value| value.json())
     }
+}
+
+/// What a record takes in memory besides its bytes. A message of a few bytes
+/// can list many empty records.
+const RECORD_BYTES: usize = 256;
+
+fn weight<V: Mergeable>(value: &V) -> usize {
+    value.size() + RECORD_BYTES * value.len()
 }
 
 /// Drops from a change what is too old to be told; `None` when nothing is left.

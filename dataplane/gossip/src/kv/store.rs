@@ -362,10 +362,10 @@ impl Store {
 
     fn limits(&self, now_ms: i64) -> Limits {
         let kept = self.retention.tombstones;
-        let used: usize = self.entries.values().map(|entry| entry.value.size()).sum();
+        let weights = self.entries.values().map(|entry| entry.value.weight());
         Limits {
             tombstones_before_ms: (!kept.is_zero()).then(|| before(now_ms, kept)),
-            room: codec::MAX_VALUE_BYTES.saturating_sub(used),
+            room: codec::MAX_VALUE_BYTES.saturating_sub(weights.sum()),
         }
     }
 }

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use proptest::prelude::*;
 use proto::memberlist::{Beacon, Beacons, KeyValuePair};
-use proto::ring::Desc;
+use proto::ring::{Desc, InstanceDesc};
 use proto::version::v1::{InstanceVersion, Versions};
 use pyroscope_gossip::kv::{CodecError, Mergeable, ReceiveError, StoreError, UsageStats};
 use serde_json::json;
@@ -229,6 +229,26 @@ fn a_store_grows_no_larger_than_a_push_pull_can_carry() {
     let long = "k".repeat(2000);
     let refused = ours.put(&long, desc([active("a", START)]), START_MS);
     assert!(matches!(refused, Err(StoreError::Refused(_))));
+}
+
+/// A record that takes a dozen bytes in a message takes hundreds in memory.
+#[test]
+fn small_records_fill_a_store_like_large_ones() {
+    let mut ours = store();
+    let taken = (0..2).filter(|part| {
+        let records = (0..50_000).map(|index| {
+            let tiny = InstanceDesc {
+                timestamp: 1,
+                ..InstanceDesc::default()
+            };
+            (format!("{part}-{index}"), tiny)
+        });
+        let many = Desc {
+            ingesters: records.collect(),
+        };
+        ours.put(RING, many, START_MS).is_ok()
+    });
+    assert_eq!(taken.count(), 1);
 }
 
 fn any_versions() -> impl Strategy<Value = Versions> {
