@@ -28,18 +28,20 @@ impl Machine {
         self.keyring().filter(|keys| !keys.is_empty())
     }
 
-    /// Returns what encryption adds to a packet.
-    pub(super) fn encryption_overhead(&self) -> usize {
-        match self.config.verify_outgoing && self.active_keys().is_some() {
-            true => OVERHEAD,
-            false => 0,
-        }
+    /// Returns what encryption may add to a packet, also before the first key is installed: what is queued by then must
+    /// still fit.
+    pub(super) fn encryption_room(&self) -> usize {
+        self.keyring().map_or(0, |_| OVERHEAD)
+    }
+
+    fn encrypts(&self) -> bool {
+        self.config.verify_outgoing && self.active_keys().is_some()
     }
 
     /// Wraps the body of a packet: `label( encrypt( crc( compress( body ))))`.
     pub(super) fn wrap_packet(&mut self, with_crc: bool, body: Vec<u8>) -> Vec<u8> {
         let compression = self.config.compression;
-        if self.encryption_overhead() == 0 {
+        if !self.encrypts() {
             return packet::encode(&self.config.label, compression, with_crc, body);
         }
         let plain = packet::encode("", compression, with_crc, body);
@@ -80,7 +82,7 @@ impl Machine {
             true => label::header(&self.config.label),
             false => Vec::new(),
         };
-        if self.encryption_overhead() == 0 {
+        if !self.encrypts() {
             wrapped.extend_from_slice(&body);
             return wrapped;
         }

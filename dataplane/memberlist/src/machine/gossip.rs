@@ -199,7 +199,7 @@ impl Machine {
             0 => 0,
             len => 2 + len,
         };
-        self.config.packet_budget - COMPOUND - label - self.encryption_overhead()
+        self.config.packet_budget - COMPOUND - label - self.encryption_room()
     }
 
     /// Takes news about nodes first, then this node's updates, then those of others.

@@ -223,6 +223,27 @@ fn encrypted_packets_stay_within_their_budget() {
     assert!((Some(1100)..=Some(1405)).contains(&largest), "{largest:?}");
 }
 
+#[test]
+fn an_update_that_fits_still_fits_once_there_is_a_key() {
+    let mut machine = machine_with(1, "", |config| {
+        config.packet_budget = 1400;
+        config.keyring = None;
+    });
+    accept_sealed(&mut machine);
+    for length in 1360..1370 {
+        let update = Broadcast::new(format!("key-{length}"), ["id"], 1, vec![b'x'; length]);
+        machine.broadcast(Origin::Local, update);
+    }
+    assert!(machine.queued_broadcasts(Origin::Local) > 5);
+    let keys = machine.keyring_mut().expect("there is a ring");
+    assert_eq!(keys.install(&OLD), Ok(()));
+    while machine.next_timeout() <= after(20) {
+        machine.handle_timeout(machine.next_timeout());
+        outputs(&mut machine);
+    }
+    assert_eq!(machine.queued_broadcasts(Origin::Local), 0);
+}
+
 /// Lets the machine know of another node.
 fn accept_sealed(machine: &mut Machine) {
     let mut state = PushPull::default();
