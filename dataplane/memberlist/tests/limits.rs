@@ -406,13 +406,3 @@ fn every_refusal_has_a_kind_of_its_own() {
     let kinds: BTreeSet<&str> = errors.iter().map(WireError::kind).collect();
     assert_eq!(kinds.len(), errors.len());
 }
-
-#[test]
-fn many_updates_of_one_key_are_queued_quickly() {
-    let mut machine = machine();
-    for version in 0..16_384 {
-        let update = Broadcast::new("ring", [format!("id-{version}")], version, vec![0; 100]);
-        machine.broadcast(Origin::Forwarded, update);
-    }
-    assert_eq!(machine.queued_broadcasts(Origin::Forwarded), 16_384);
-}

@@ -7,6 +7,7 @@ mod gossip;
 mod library;
 mod membership;
 mod probe;
+mod rhythm;
 mod zones;
 
 use std::net::SocketAddr;
@@ -48,6 +49,12 @@ fn accusation(node: &str, incarnation: u32, from: &str) -> Accusation {
         node: node.to_owned(),
         from: from.to_owned(),
     }
+}
+
+/// A user update whose text says what it is.
+fn word(key: &str, ids: &[&str], version: u64) -> Broadcast {
+    let payload = format!("{key}{ids:?}{version}");
+    Broadcast::new(key, ids.iter().copied(), version, payload)
 }
 
 fn handle(machine: &mut Machine, now: Timestamp, message: Message) -> Result<(), WireError> {
