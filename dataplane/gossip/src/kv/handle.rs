@@ -174,7 +174,6 @@ impl<V: Mergeable> Kv<V> {
         mut edit: impl FnMut(Option<&V>) -> Option<V>,
     ) -> Result<bool, CasError> {
         let metrics = self.metrics();
-        metrics.cas_attempts.inc();
         let result = self.try_cas(key, &mut edit);
         if let Ok(true) = result {
             metrics.cas_successes.inc();
@@ -218,6 +217,7 @@ impl<V: Mergeable> Kv<V> {
         let mut attempts = 0;
         loop {
             attempts += 1;
+            self.metrics().cas_attempts.inc();
             let Snapshot { view, version } = self.shared.read(|store| store.snapshot::<V>(key));
             let Some(updated) = edit(view.as_deref()) else {
                 return Ok(false);

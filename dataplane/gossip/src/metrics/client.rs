@@ -147,7 +147,7 @@ impl ClientMetrics {
             ),
             (
                 "cas_attempt",
-                "Compare-and-set operations",
+                "Attempts at compare-and-set operations, repeated ones included",
                 &self.cas_attempts,
             ),
             (
