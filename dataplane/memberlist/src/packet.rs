@@ -19,7 +19,7 @@ pub(crate) const PART: usize = 2;
 pub(crate) const MAX_PART: usize = 0xFFFF;
 /// Most messages in a compound; their number has 8 bits.
 pub(crate) const MAX_PARTS: usize = 255;
-/// Most messages in a packet, whatever its nesting: peers send one compound.
+/// Most messages in a packet, whatever their nesting, wrappers and unreadable ones included: peers send one compound.
 const MAX_MESSAGES: usize = 1024;
 /// Deepest nesting of compound and compress.
 const MAX_DEPTH: usize = 4;
@@ -31,6 +31,7 @@ pub fn decode(packet: &[u8]) -> (Vec<Message>, Option<WireError>) {
     let mut decoder = Decoder {
         messages: Vec::new(),
         error: None,
+        seen: 0,
         budget: MAX_PACKET,
     };
     if let Err(error) = decoder.packet(packet) {
@@ -42,6 +43,8 @@ pub fn decode(packet: &[u8]) -> (Vec<Message>, Option<WireError>) {
 struct Decoder {
     messages: Vec<Message>,
     error: Option<WireError>,
+    /// How many messages were looked at.
+    seen: usize,
     /// Bytes that may still come out of decompression.
     budget: usize,
 }
@@ -79,20 +82,25 @@ impl Decoder {
     }
 
     fn message(&mut self, bytes: &Bytes, depth: usize) -> Result<(), WireError> {
+        if self.seen == MAX_MESSAGES {
+            return Err(WireError::Full {
+                what: "messages in a packet",
+                limit: MAX_MESSAGES,
+            });
+        }
+        self.seen += 1;
         match bytes.first() {
             Some(&(kind::COMPOUND | kind::COMPRESS)) if depth == MAX_DEPTH => {
                 Err(WireError::TooDeep { limit: MAX_DEPTH })
             }
             Some(&kind::COMPOUND) => self.compound(bytes.slice(1..), depth + 1),
             Some(&kind::COMPRESS) => {
-                let plain = compress::unwrap(&mut Reader::new(&bytes[1..]), self.budget)?;
-                self.budget -= plain.len();
+                // What fails may have cost all of it.
+                let budget = std::mem::take(&mut self.budget);
+                let plain = compress::unwrap(&mut Reader::new(&bytes[1..]), budget)?;
+                self.budget = budget - plain.len();
                 self.message(&Bytes::from(plain), depth + 1)
             }
-            _ if self.messages.len() == MAX_MESSAGES => Err(WireError::Full {
-                what: "messages in a packet",
-                limit: MAX_MESSAGES,
-            }),
             _ => {
                 self.messages.push(Message::decode(bytes)?);
                 Ok(())
@@ -111,8 +119,10 @@ impl Decoder {
             if end > body.len() {
                 return Err(truncated);
             }
-            if let Err(error) = self.message(&body.slice(start..end), depth) {
-                self.note(error);
+            match self.message(&body.slice(start..end), depth) {
+                Err(full @ WireError::Full { .. }) => return Err(full),
+                Err(error) => self.note(error),
+                Ok(()) => {}
             }
             start = end;
         }

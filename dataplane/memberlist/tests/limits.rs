@@ -307,8 +307,33 @@ fn the_messages_of_one_packet_are_counted_whatever_their_nesting() {
     let inner = compound(&vec![Message::Nack(1).encode(); 255]);
     let flood = compound(&vec![inner; 6]);
     let (messages, error) = packet::decode(&flood);
-    assert_eq!(messages.len(), 1024);
+    assert_eq!(messages.len(), 1024 - 5, "and five wrappers");
     assert_eq!(error.map(|error| error.kind()), Some("full"));
+}
+
+#[test]
+fn unreadable_messages_of_one_packet_are_counted_too() {
+    let nothing = compound(&vec![vec![]; 255]);
+    let last = Message::Nack(1).encode();
+    let read = |floods: usize| {
+        let mut parts = vec![nothing.clone(); floods];
+        parts.push(last.clone());
+        packet::decode(&compound(&parts)).0.len()
+    };
+    assert_eq!((read(3), read(5)), (1, 0));
+}
+
+#[test]
+fn decompression_that_fails_is_paid_for_as_well() {
+    let lzw = |plain: Vec<u8>| packet::encode("", Some(Compression::Lzw), false, plain);
+    let nacks = lzw(compound(&vec![Message::Nack(1).encode(); 100]));
+    let mut bomb = lzw(vec![0; 1 << 20]);
+    let end = bomb.len() - 3;
+    bomb[end..].fill(0xFF);
+    let (messages, error) = packet::decode(&compound(&[bomb, nacks.clone()]));
+    assert_eq!(error.map(|error| error.kind()), Some("malformed"));
+    assert!(messages.is_empty(), "nothing is left for the second part");
+    assert_eq!(packet::decode(&nacks).0.len(), 100);
 }
 
 #[test]
