@@ -233,7 +233,7 @@ impl Machine {
     pub fn handle_timeout(&mut self, now: Timestamp) {
         self.expire_relays(now);
         self.advance_probe(now);
-        self.expire_suspicions(now);
+        self.advance_suspicions(now);
         if tick(&mut self.schedule.probe, self.config.probe_interval, now) {
             self.probe_overdue = true;
         }
@@ -252,7 +252,7 @@ impl Machine {
     /// Returns when [`Self::handle_timeout`] must be called next; it may change with every call and lie in the past.
     pub fn next_timeout(&self) -> Timestamp {
         let relays = self.relays.values().map(|relay| relay.deadline);
-        let suspicions = self.suspicions.values().map(Suspicion::deadline);
+        let suspicions = self.suspicions.values().map(Suspicion::next_step);
         relays
             .chain(suspicions)
             .chain(self.gossip_due())

@@ -6,6 +6,11 @@ use std::time::Duration;
 use crate::config::Config;
 use crate::time::Timestamp;
 
+/// How often the suspected node is told directly, in equal parts of the timeout.
+///
+/// Gossip may lose the accusation, or the objection on its way to some node; each warning is another chance for both.
+const WARNINGS: u32 = 8;
+
 /// A running suspicion. The more nodes share it, the sooner it ends.
 #[derive(Debug)]
 pub(crate) struct Suspicion {
@@ -16,6 +21,7 @@ pub(crate) struct Suspicion {
     wanted: u32,
     confirmations: u32,
     accusers: BTreeSet<String>,
+    warnings: u32,
 }
 
 impl Suspicion {
@@ -35,6 +41,7 @@ impl Suspicion {
             },
             confirmations: 0,
             accusers: BTreeSet::from([accuser.to_owned()]),
+            warnings: 0,
         }
     }
 
@@ -51,6 +58,23 @@ impl Suspicion {
     /// Returns when the suspected node is declared dead.
     pub(crate) fn deadline(&self) -> Timestamp {
         self.started + self.timeout()
+    }
+
+    /// Returns when there is something to do: warn the suspected node, or declare it dead.
+    pub(crate) fn next_step(&self) -> Timestamp {
+        match self.warnings < WARNINGS {
+            true => self.started + self.timeout() / (WARNINGS + 1) * (self.warnings + 1),
+            false => self.deadline(),
+        }
+    }
+
+    /// Returns whether a warning is due at `now`, and counts it. What was missed is not made up for.
+    pub(crate) fn warn(&mut self, now: Timestamp) -> bool {
+        let before = self.warnings;
+        while self.warnings < WARNINGS && self.next_step() <= now {
+            self.warnings += 1;
+        }
+        self.warnings > before
     }
 
     fn timeout(&self) -> Duration {
@@ -118,6 +142,21 @@ mod tests {
             !suspicion.confirm("d"),
             "beyond what is wanted nothing counts"
         );
+    }
+
+    #[test]
+    fn the_suspect_is_warned_in_equal_parts_of_the_timeout() {
+        let mut config = config();
+        config.probe_interval = Duration::from_secs(9);
+        let mut suspicion = Suspicion::new(&config, 3, "a", Timestamp::ZERO);
+        let at = |seconds| Timestamp::from_duration(Duration::from_secs(seconds));
+        for seconds in (4..=32).step_by(4) {
+            assert_eq!(suspicion.next_step(), at(seconds));
+            assert!(!suspicion.warn(at(seconds - 1)));
+            assert!(suspicion.warn(at(seconds)));
+        }
+        assert_eq!(suspicion.next_step(), suspicion.deadline());
+        assert!(!suspicion.warn(at(36)));
     }
 
     #[test]

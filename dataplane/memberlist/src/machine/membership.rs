@@ -5,6 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::Machine;
+use super::gossip::Peer;
 use crate::address::Address;
 use crate::broadcast::Broadcast;
 use crate::config::{MAX_META, MAX_NAME};
@@ -108,16 +109,19 @@ impl Machine {
     /// Takes the claim that a node does not answer.
     pub(super) fn handle_suspect(&mut self, now: Timestamp, suspect: &Accusation) {
         let Some(node) = self.accused(suspect) else {
+            self.remind(&suspect.node);
             return;
         };
         let (name, state) = (Arc::clone(&node.name), node.state);
-        if let Some(suspicion) = self.suspicions.get_mut(&name) {
+        // It has objected since the running suspicion began; only this node did not hear of it.
+        let anew = state == NodeState::Suspect && suspect.incarnation > node.incarnation;
+        if !anew && let Some(suspicion) = self.suspicions.get_mut(&name) {
             if suspicion.confirm(&suspect.from) {
                 self.queue_membership(&name, &Message::Suspect(suspect.clone()));
             }
             return;
         }
-        if state != NodeState::Alive {
+        if state != NodeState::Alive && !anew {
             return;
         }
         if name == self.name {
@@ -126,7 +130,8 @@ impl Machine {
         }
         self.queue_membership(&name, &Message::Suspect(suspect.clone()));
         let suspicion = Suspicion::new(&self.config, self.nodes.len(), &suspect.from, now);
-        if let Some(node) = self.change_state(&name, NodeState::Suspect, suspect.incarnation, now) {
+        let suspected = self.change_state(&name, NodeState::Suspect, suspect.incarnation, now);
+        if !anew && let Some(node) = suspected {
             self.emit(Event::Suspected(node));
         }
         self.suspicions.insert(name, suspicion);
@@ -135,6 +140,7 @@ impl Machine {
     /// Takes the claim that a node is dead, or has left if it says so itself.
     pub(super) fn handle_dead(&mut self, now: Timestamp, dead: &Accusation) {
         let Some(node) = self.accused(dead) else {
+            self.remind(&dead.node);
             return;
         };
         let (name, state) = (Arc::clone(&node.name), node.state);
@@ -161,8 +167,16 @@ impl Machine {
         }
     }
 
-    /// Declares those dead that were suspected for too long.
-    pub(super) fn expire_suspicions(&mut self, now: Timestamp) {
+    /// Warns suspects that have not objected yet, and declares those dead that were suspected for too long.
+    pub(super) fn advance_suspicions(&mut self, now: Timestamp) {
+        let warned: Vec<Arc<str>> = self
+            .suspicions
+            .iter_mut()
+            .filter_map(|(name, suspicion)| suspicion.warn(now).then(|| Arc::clone(name)))
+            .collect();
+        for name in warned {
+            self.warn(&name);
+        }
         let expired: Vec<Arc<str>> = self
             .suspicions
             .iter()
@@ -173,6 +187,29 @@ impl Machine {
             if let Some(accusation) = self.accuse(&name) {
                 self.handle_dead(now, &accusation);
             }
+        }
+    }
+
+    /// Tells a suspect what is thought of it. The ping comes second, so that its answer carries the objection.
+    fn warn(&mut self, name: &str) {
+        let Some(peer) = self.nodes.get(name).map(Peer::from) else {
+            return;
+        };
+        let Some(accusation) = self.accuse(name) else {
+            return;
+        };
+        let sequence = self.next_sequence();
+        let parts = [Message::Suspect(accusation), self.ping(sequence, name)];
+        let parts = parts.map(|message| Bytes::from(message.encode()));
+        self.send_all(peer, &parts);
+    }
+
+    /// Answers an outdated accusation: if it is about this node, the accuser has missed its objection, which is
+    /// therefore repeated.
+    fn remind(&mut self, accused: &str) {
+        let repeats = *accused == *self.name && !self.leaving;
+        if repeats && !self.membership_broadcasts.contains(&self.name) {
+            self.announce_self();
         }
     }
 

@@ -328,7 +328,7 @@ impl Machine {
         None
     }
 
-    fn ping(&self, sequence: u32, node: &str) -> Message {
+    pub(super) fn ping(&self, sequence: u32, node: &str) -> Message {
         Message::Ping(Ping {
             seq_no: sequence,
             node: node.to_owned(),
@@ -346,7 +346,7 @@ impl Machine {
         self.send_with_news(to, &Message::Ack(ack));
     }
 
-    fn next_sequence(&mut self) -> u32 {
+    pub(super) fn next_sequence(&mut self) -> u32 {
         self.sequence = self.sequence.wrapping_add(1);
         self.sequence
     }

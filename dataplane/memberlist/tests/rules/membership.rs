@@ -239,3 +239,82 @@ fn only_an_incarnation_above_the_accused_one_clears_a_node() {
         );
     }
 }
+
+#[test]
+fn a_suspect_is_warned_until_it_objects() {
+    let suspect: SocketAddr = "10.0.0.10:7946".parse().expect("an address");
+    for (patience, survives) in [(3, true), (u32::MAX, false)] {
+        let mut machine = with_nodes(12);
+        accept(&mut machine, Message::Suspect(accusation("a", 1, "b")));
+        let (mut warnings, mut accused) = (0, false);
+        run(&mut machine, after(140), |machine, now, to, message| {
+            if to != suspect {
+                return answer_pings(machine, now, to, message);
+            }
+            // A probe pings first and accuses then, a warning does it the other way round.
+            warnings += u32::from(accused && matches!(message, Message::Ping(_)));
+            accused = matches!(message, Message::Suspect(_));
+            if warnings >= patience {
+                let objection = Message::Alive(alive("a", 10, 2));
+                assert_eq!(handle(machine, now, objection), Ok(()));
+                answer_pings(machine, now, to, message);
+            }
+        });
+        let alive = state(&machine, "a") == Some(NodeState::Alive);
+        assert_eq!(alive, survives);
+        assert_eq!(warnings > 5, !survives, "warned {warnings} times");
+    }
+}
+
+#[test]
+fn who_accuses_this_node_of_the_past_is_reminded() {
+    let mut machine = with_nodes(3);
+    accept(&mut machine, Message::Suspect(accusation("me", 1, "a")));
+    let gossiped = |machine: &mut Machine, from: u64, to: u64| {
+        let mut incarnations = Vec::new();
+        run_between(
+            machine,
+            after(from),
+            after(to),
+            |machine, now, peer, message| match message {
+                Message::Alive(alive) if alive.node == "me" => incarnations.push(alive.incarnation),
+                other => answer_pings(machine, now, peer, other),
+            },
+        );
+        incarnations
+    };
+    assert!(gossiped(&mut machine, 0, 10).contains(&2));
+    assert_eq!(
+        gossiped(&mut machine, 10, 20),
+        [],
+        "it was told often enough"
+    );
+    for outdated in [
+        Message::Suspect(accusation("me", 1, "b")),
+        Message::Dead(accusation("me", 1, "b")),
+    ] {
+        accept(&mut machine, outdated);
+        assert!(gossiped(&mut machine, 20, 30).contains(&2));
+    }
+    assert_eq!(machine.local().incarnation, 2);
+}
+
+#[test]
+fn an_accusation_after_an_objection_that_was_missed_begins_anew() {
+    let mut machine = with_nodes(2);
+    accept(&mut machine, Message::Suspect(accusation("a", 1, "b")));
+    let (began, news) = (after(15), Message::Suspect(accusation("a", 2, "c")));
+    run(&mut machine, began, answer_pings);
+    assert_eq!(handle(&mut machine, began, news), Ok(()));
+    run_between(
+        &mut machine,
+        began,
+        after(30),
+        |machine, now, to, message| {
+            answer_pings(machine, now, to, message);
+        },
+    );
+    assert_eq!(state(&machine, "a"), Some(NodeState::Suspect));
+    run_between(&mut machine, after(30), after(36), answer_pings);
+    assert_eq!(state(&machine, "a"), Some(NodeState::Dead));
+}
