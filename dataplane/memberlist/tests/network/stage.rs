@@ -8,8 +8,13 @@ use super::seeds::Outcome;
 use super::story::{Act, Disk, Story};
 use super::{Conditions, Network, Origin, Replica, Timestamp, Trace};
 
-/// Longest time until all agree after everything is healed.
+/// Longest time until all agree after everything is healed, but for [`LAPS`].
 const PATIENCE: Duration = Duration::from_secs(30 * 60);
+/// A name that has moved is taken once the dead one is forgotten: each node has to probe all others once to notice
+/// that death at the latest, and once more to forget it, as in Go.
+const LAPS: u32 = 2;
+/// What each host adds to a lap.
+const PROBE: Duration = Duration::from_secs(5);
 /// Longest probe, that of a node in the worst health: after it nobody is doubted for faults of before the healing.
 const CALM: Duration = Duration::from_secs(45);
 /// How long peace has to last.
@@ -182,7 +187,7 @@ impl<'a, C: Cast> Stage<'a, C> {
             let waited = self.network.now.saturating_since(start);
             if let Some(disagreement) = self.disagreement() {
                 assert!(
-                    waited < PATIENCE,
+                    waited < self.patience(),
                     "after {waited:?} of healing {disagreement}"
                 );
                 agreed_since = self.network.now + LOOK;
@@ -191,6 +196,10 @@ impl<'a, C: Cast> Stage<'a, C> {
             self.check_limits();
         }
         agreed_since.saturating_since(start)
+    }
+
+    fn patience(&self) -> Duration {
+        PATIENCE + PROBE * LAPS * self.network.size() as u32
     }
 
     fn disagreement(&mut self) -> Option<String> {
@@ -205,7 +214,7 @@ impl<'a, C: Cast> Stage<'a, C> {
         while let Some(disagreement) = self.disagreement() {
             let waited = self.network.now.saturating_since(fell_silent);
             assert!(
-                waited < PATIENCE,
+                waited < self.patience(),
                 "after {waited:?} of silence {disagreement}"
             );
             self.network.run_for(LOOK);
