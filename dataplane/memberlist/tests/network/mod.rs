@@ -1,8 +1,11 @@
 //! A seeded network of machines in virtual time: packets and streams are delayed, lost, doubled and cut off.
 
+mod beliefs;
 mod calendar;
 mod host;
+mod joining;
 mod links;
+mod mail;
 mod random;
 pub(crate) mod seeds;
 pub(crate) mod stage;
@@ -15,10 +18,7 @@ use std::time::Duration;
 
 pub(crate) use pyroscope_memberlist::Origin;
 pub(crate) use pyroscope_memberlist::Timestamp;
-use pyroscope_memberlist::{
-    Address, Config, Event, Machine, NodeState, Nonces, Output, PushPull, StreamMessage,
-    StreamReader,
-};
+use pyroscope_memberlist::{Address, Config, Event, Machine, Nonces, Output};
 
 use calendar::Calendar;
 pub(crate) use host::{Host, Process, Reaction, Replica};
@@ -31,10 +31,6 @@ pub(crate) use trace::Trace;
 pub(crate) const START: Duration = Duration::from_secs(1000);
 /// How long the opener of a stream waits for the answer.
 const STREAM_TIMEOUT: Duration = Duration::from_secs(2);
-/// How many seeds are asked at a time, until one has answered.
-const SEEDS_ASKED: usize = 3;
-/// First and longest pause between attempts to join.
-const JOIN_PAUSES: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(60));
 /// How often a condition is looked at.
 const LOOK: Duration = Duration::from_millis(250);
 
@@ -164,11 +160,7 @@ impl<R: Replica> Network<R> {
         let machine = machine.expect("the config is valid");
         let place = &mut self.hosts[host];
         place.life += 1;
-        let joiner = self.rejoin.map(|_| Joiner {
-            next: self.now + self.random.between(Duration::ZERO, JOIN_PAUSES.0),
-            backoff: JOIN_PAUSES.0,
-            joined: false,
-        });
+        let joiner = self.rejoin.map(|_| Joiner::new(self.now, &mut self.random));
         place.process = Some(Process {
             machine,
             replica,
@@ -219,12 +211,6 @@ impl<R: Replica> Network<R> {
         });
     }
 
-    /// Lets a host exchange state with another, as a joiner.
-    pub(crate) fn join(&mut self, host: usize, with: usize) {
-        let to = self.hosts[with].address.socket_addr();
-        self.open_stream(host, to, true);
-    }
-
     /// Hands a packet to a host, as if `from` had sent it.
     pub(crate) fn inject(&mut self, from: usize, to: usize, payload: &[u8]) {
         let source = Rc::clone(&self.hosts[from].source);
@@ -273,45 +259,6 @@ impl<R: Replica> Network<R> {
         self.now = end;
     }
 
-    /// Tells whether each running process knows exactly the running ones as alive, at their present addresses.
-    pub(crate) fn converged(&mut self) -> bool {
-        self.disagreement().is_none()
-    }
-
-    /// Returns somebody's wrong belief.
-    pub(crate) fn disagreement(&mut self) -> Option<String> {
-        let running = self.running();
-        let first = self.doubter.min(self.hosts.len() - 1);
-        let order = std::iter::once(first).chain(running.iter().copied());
-        let found = order.filter(|&host| self.runs(host)).find_map(|host| {
-            self.wrong_belief(host, &running)
-                .map(|belief| (host, belief))
-        });
-        let (host, belief) = found?;
-        self.doubter = host;
-        Some(format!("node-{host} thinks that {belief}"))
-    }
-
-    fn wrong_belief(&self, host: usize, running: &[usize]) -> Option<String> {
-        let machine = &self.process(host).machine;
-        for node in machine.members() {
-            let other = octets(node.address.socket_addr()).host;
-            let is_here = self.runs(other) && self.address(other) == node.address;
-            match node.state {
-                NodeState::Alive if !is_here => {
-                    return Some(format!("{} is alive at {}", node.name, node.address));
-                }
-                NodeState::Suspect => return Some(format!("{} may be dead", node.name)),
-                NodeState::Dead | NodeState::Left if is_here => {
-                    return Some(format!("{} is {:?}", node.name, node.state));
-                }
-                _ => {}
-            }
-        }
-        let known = machine.alive_count();
-        (known != running.len()).then(|| format!("{known} of {} are alive", running.len()))
-    }
-
     fn wake_as_scheduled(&mut self, host: usize) {
         let place = &mut self.hosts[host];
         if place.scheduled != self.now {
@@ -343,171 +290,6 @@ impl<R: Replica> Network<R> {
             }
         });
         self.join_if_due(host);
-    }
-
-    fn arrive(&mut self, letter: Letter) {
-        let host = octets(letter.to).host;
-        let place = &mut self.hosts[host];
-        if place.process.is_none() && place.address.socket_addr() == letter.to {
-            self.reset(&letter);
-            return;
-        }
-        let reset = letter.to_life.is_some_and(|life| life != place.life);
-        if place.address.socket_addr() != letter.to || reset {
-            return;
-        }
-        if place.is_stopped() {
-            place.keep(letter);
-        } else {
-            self.deliver(host, letter);
-        }
-    }
-
-    /// Tells the sender, if it still runs, that nobody listens there.
-    fn reset(&mut self, letter: &Letter) {
-        let from = &self.hosts[letter.from];
-        let is_there = from.life == letter.from_life && !from.is_stopped();
-        if self.refuses_connections && is_there {
-            self.act_on(letter.from, |process, now| {
-                process.machine.handle_unreachable(now, letter.to);
-                Reaction::default()
-            });
-        }
-    }
-
-    fn deliver(&mut self, host: usize, letter: Letter) {
-        match letter.parcel {
-            Parcel::Packet(payload) => self.handle_packet(host, &letter.source, &payload),
-            Parcel::Request { bytes, opened } => {
-                if let Some(bytes) = self.answer(host, &bytes) {
-                    let to = self.hosts[letter.from].address.socket_addr();
-                    let parcel = Parcel::Response {
-                        bytes: bytes.into(),
-                        opened,
-                    };
-                    self.send(host, to, Some(letter.from_life), parcel);
-                }
-            }
-            Parcel::StreamPing { bytes, deadline } => {
-                if let Some(bytes) = self.answer_ping(host, &bytes) {
-                    let to = self.hosts[letter.from].address.socket_addr();
-                    let parcel = Parcel::StreamAck {
-                        bytes: bytes.into(),
-                        deadline,
-                    };
-                    self.send(host, to, Some(letter.from_life), parcel);
-                }
-            }
-            Parcel::StreamAck { bytes, deadline } => {
-                if self.now <= deadline {
-                    self.take_ack(host, &bytes);
-                }
-            }
-            Parcel::Response { bytes, opened } => {
-                if self.now.saturating_since(opened) <= STREAM_TIMEOUT {
-                    self.take_answer(host, &bytes);
-                }
-            }
-        }
-    }
-
-    fn handle_packet(&mut self, host: usize, source: &str, payload: &[u8]) {
-        let mut refusal = None;
-        self.act(host, |process, now| {
-            refusal = process.machine.handle_packet(now, source, payload).err();
-            Reaction::default()
-        });
-        if let Some(error) = refusal {
-            self.refuse(host, &error.to_string());
-        }
-    }
-
-    fn answer(&mut self, host: usize, bytes: &[u8]) -> Option<Vec<u8>> {
-        let process = self.process(host);
-        let remote = match read_state(process.machine.request_reader(), bytes) {
-            Ok(remote) => remote,
-            Err(error) => {
-                self.refuse(host, &error);
-                return None;
-            }
-        };
-        let process = self.hosts[host].process.as_mut().expect("the host runs");
-        let state = process.replica.state();
-        let response = process.machine.push_pull_response(remote.join, &state);
-        self.merge(host, &remote);
-        Some(response)
-    }
-
-    fn answer_ping(&mut self, host: usize, bytes: &[u8]) -> Option<Vec<u8>> {
-        let reader = self.process(host).machine.request_reader();
-        let mut answer = None;
-        match read(reader, bytes) {
-            Ok(StreamMessage::Ping(ping)) => self.act(host, |process, _| {
-                answer = process.machine.stream_ping_reply(&ping);
-                Reaction::default()
-            }),
-            other => self.refuse(host, &format!("a ping on a stream: {other:?}")),
-        }
-        answer
-    }
-
-    fn take_ack(&mut self, host: usize, bytes: &[u8]) {
-        let reader = self.process(host).machine.response_reader();
-        match read(reader, bytes) {
-            Ok(StreamMessage::Ack(ack)) => self.act(host, |process, now| {
-                process.machine.handle_stream_ack(now, &ack);
-                Reaction::default()
-            }),
-            other => self.refuse(host, &format!("an ack on a stream: {other:?}")),
-        }
-    }
-
-    fn take_answer(&mut self, host: usize, bytes: &[u8]) {
-        match read_state(self.process(host).machine.response_reader(), bytes) {
-            Ok(remote) => {
-                self.merge(host, &remote);
-                let rejoin = self.rejoin;
-                let pause = self
-                    .random
-                    .between(Duration::ZERO, rejoin.unwrap_or_default());
-                let now = self.now;
-                let process = self.hosts[host].process.as_mut();
-                if let Some(joiner) = process.and_then(|process| process.joiner.as_mut())
-                    && !joiner.joined
-                {
-                    joiner.joined = true;
-                    joiner.next = now + pause;
-                }
-            }
-            Err(error) => self.refuse(host, &error),
-        }
-    }
-
-    fn merge(&mut self, host: usize, remote: &PushPull) {
-        let mut refusal = None;
-        self.act(host, |process, now| {
-            match process.machine.handle_push_pull(now, remote) {
-                Ok(merged) => {
-                    refusal = merged.first_error.map(|error| error.to_string());
-                    process.replica.merge(now, &remote.user_state)
-                }
-                Err(error) => {
-                    refusal = Some(error.to_string());
-                    Reaction::default()
-                }
-            }
-        });
-        if let Some(error) = refusal {
-            self.refuse(host, &error);
-        }
-    }
-
-    fn refuse(&mut self, host: usize, error: &str) {
-        self.trace
-            .note(self.now, format_args!("node-{host} refuses: {error}"));
-        if self.refusals.len() < 100 {
-            self.refusals.push(format!("node-{host}: {error}"));
-        }
     }
 
     /// Acts on a host's process and does what it asks for, until it asks for nothing.
@@ -588,57 +370,6 @@ impl<R: Replica> Network<R> {
         }
     }
 
-    fn join_if_due(&mut self, host: usize) {
-        let now = self.now;
-        let process = self.hosts[host].process.as_mut();
-        let joiner = process.and_then(|process| process.joiner.as_mut());
-        let (Some(joiner), Some(rejoin)) = (joiner, self.rejoin) else {
-            return;
-        };
-        if joiner.next > now {
-            return;
-        }
-        if joiner.joined {
-            joiner.next = now + rejoin;
-        } else {
-            joiner.next = now + joiner.backoff;
-            joiner.backoff = (joiner.backoff * 2).min(JOIN_PAUSES.1);
-        }
-        let count = if joiner.joined { 1 } else { SEEDS_ASKED };
-        for seed in self.seeds_for(host, count) {
-            self.open_stream(host, seed, true);
-        }
-        self.hosts[host].wanted = self.process(host).next_timeout();
-        self.schedule(host);
-    }
-
-    /// Chooses among the addresses that a name server would return.
-    fn seeds_for(&mut self, host: usize, count: usize) -> Vec<SocketAddr> {
-        let others: Vec<usize> = self
-            .running()
-            .into_iter()
-            .filter(|&other| other != host)
-            .collect();
-        let chosen = self.random.sample(others.len(), count);
-        chosen
-            .into_iter()
-            .map(|at| self.hosts[others[at]].address.socket_addr())
-            .collect()
-    }
-
-    fn ask_anybody(&mut self, host: usize) {
-        let own = self.address(host);
-        let members = self.process(host).machine.members();
-        let others: Vec<SocketAddr> = members
-            .filter(|node| node.state == NodeState::Alive && node.address != own)
-            .map(|node| node.address.socket_addr())
-            .collect();
-        if !others.is_empty() {
-            let to = *self.random.pick(&others);
-            self.open_stream(host, to, false);
-        }
-    }
-
     fn send_packet(&mut self, from: usize, to: SocketAddr, payload: Vec<u8>) {
         let twice = self.random.percent(self.links.conditions.duplication);
         let parcel = Parcel::Packet(Rc::new(payload));
@@ -647,22 +378,6 @@ impl<R: Replica> Network<R> {
             self.send(from, to, None, parcel.clone());
         }
         self.send(from, to, None, parcel);
-    }
-
-    fn open_stream(&mut self, from: usize, to: SocketAddr, join: bool) {
-        let process = self.hosts[from].process.as_mut().expect("the host runs");
-        let state = process.replica.state();
-        let bytes = process.machine.push_pull_request(join, &state);
-        let opened = self.now;
-        self.send(
-            from,
-            to,
-            None,
-            Parcel::Request {
-                bytes: bytes.into(),
-                opened,
-            },
-        );
     }
 
     fn send(&mut self, from: usize, to: SocketAddr, to_life: Option<u32>, parcel: Parcel) {
@@ -709,24 +424,5 @@ fn octets(address: SocketAddr) -> IpOctets {
             IpOctets { generation, host }
         }
         SocketAddr::V6(address) => panic!("nobody has the address {address}"),
-    }
-}
-
-/// Reads a stream in pieces, as a socket hands it out.
-fn read(mut reader: StreamReader, bytes: &[u8]) -> Result<StreamMessage, String> {
-    for piece in bytes.chunks(4096) {
-        match reader.feed(piece) {
-            Ok(None) => {}
-            Ok(Some(message)) => return Ok(message),
-            Err(error) => return Err(error.to_string()),
-        }
-    }
-    Err("the stream is not complete".to_owned())
-}
-
-fn read_state(reader: StreamReader, bytes: &[u8]) -> Result<PushPull, String> {
-    match read(reader, bytes)? {
-        StreamMessage::PushPull(state) => Ok(state),
-        other => Err(format!("not a push/pull: {other:?}")),
     }
 }

@@ -89,17 +89,11 @@ fn with_a_quarter_lost_every_false_suspicion_is_refuted() {
                     assert_eq!(node.state, NodeState::Alive, "{} on node-{host}", node.name);
                 }
             }
-            // Some node may miss both a refutation and its repetitions, and is told better when it says so.
             let died = count(&network, |event| matches!(event, Event::Dead(_)));
-            assert!(
-                died * 1000 < suspected,
-                "{died} deaths of {suspected} suspicions"
-            );
+            assert_eq!(died, 0, "deaths of the living, of {suspected} suspicions");
             let refuted = count(&network, |event| matches!(event, Event::Refuted { .. }));
             assert!(refuted > 0, "nobody refuted one of {suspected} suspicions");
-            println!(
-                "seed {seed}: {suspected} suspicions, {refuted} refutations, {died} premature deaths"
-            );
+            println!("seed {seed}: {suspected} suspicions, {refuted} refutations");
             outcome
         },
     );
