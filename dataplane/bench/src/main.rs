@@ -105,13 +105,14 @@ impl Gossip {
             arguments: self.arguments,
             folder: self.out.clone(),
         };
-        let results = plan.run()?;
         let path = self.out.join("gossip.json");
-        let file =
-            File::create(&path).with_context(|| format!("cannot write {}", path.display()))?;
-        serde_json::to_writer_pretty(file, &results)?;
-        print!("{}", report::render(&results));
-        Ok(())
+        plan.run(|results| {
+            let file =
+                File::create(&path).with_context(|| format!("cannot write {}", path.display()))?;
+            serde_json::to_writer_pretty(file, results)?;
+            print!("{}", report::latest(results));
+            Ok(())
+        })
     }
 }
 

@@ -3,6 +3,7 @@
 use std::fmt::Write;
 
 use crate::gossip::{Comparison, Converged, Results, Sides, Steady};
+use crate::machine::Machine;
 use crate::procfs::Traffic;
 use crate::statistics::{median, worst};
 
@@ -20,10 +21,20 @@ struct Row {
     limit: Option<f64>,
 }
 
-/// Writes the results for people, as Markdown.
-pub fn render(results: &Results) -> String {
+/// Writes the last comparison for people, as Markdown; the first comes with a
+/// word on the machine.
+pub fn latest(results: &Results) -> String {
     let mut text = String::new();
-    let machine = &results.machine;
+    if results.comparisons.len() == 1 {
+        machine(&mut text, &results.machine);
+    }
+    if let Some(comparison) = results.comparisons.last() {
+        table(&mut text, comparison);
+    }
+    text
+}
+
+fn machine(text: &mut String, machine: &Machine) {
     // Writing to a string does not fail.
     let _ = writeln!(
         text,
@@ -37,10 +48,6 @@ pub fn render(results: &Results) -> String {
             machine.busy_cores
         );
     }
-    for comparison in &results.comparisons {
-        table(&mut text, comparison);
-    }
-    text
 }
 
 fn table(text: &mut String, comparison: &Comparison) {

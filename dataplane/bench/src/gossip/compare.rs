@@ -63,23 +63,24 @@ pub struct Comparison {
 }
 
 impl Plan {
-    /// Measures everything, and says on standard error what it is doing.
+    /// Measures everything, and says on standard error what it is doing. Hands
+    /// over what there is after each size, so that a run that is cut short
+    /// leaves something.
     ///
     /// # Errors
     ///
-    /// Fails when a phase does.
-    pub fn run(&self) -> Result<Results> {
-        let machine = Machine::look()?;
+    /// Fails when a phase or the hand-over does.
+    pub fn run(&self, mut hand_over: impl FnMut(&Results) -> Result<()>) -> Result<()> {
+        let mut results = Results {
+            machine: Machine::look()?,
+            comparisons: Vec::new(),
+        };
         let isolation = Isolation::detect();
-        let comparisons: Result<_> = self
-            .nodes
-            .iter()
-            .map(|nodes| self.compare(*nodes, isolation))
-            .collect();
-        Ok(Results {
-            machine,
-            comparisons: comparisons?,
-        })
+        for &nodes in &self.nodes {
+            results.comparisons.push(self.compare(nodes, isolation)?);
+            hand_over(&results)?;
+        }
+        Ok(())
     }
 
     fn compare(&self, nodes: usize, isolation: Isolation) -> Result<Comparison> {
