@@ -56,14 +56,29 @@ func startNode(ctx context.Context, cfg config) (*node, error) {
 	if err != nil {
 		return nil, err
 	}
-	lifecycler, err := ring.NewLifecycler(lifecyclerConfig(cfg, store), nil, "ingester", ringKey, false, logger, registry)
-	if err != nil {
-		return nil, fmt.Errorf("create lifecycler: %w", err)
-	}
-	if err := lifecycler.StartAsync(ctx); err != nil {
-		return nil, fmt.Errorf("start lifecycler: %w", err)
+	if err := startLifecycler(ctx, cfg, store, logger); err != nil {
+		return nil, err
 	}
 	return &node{kv: store, client: client, registry: registry}, nil
+}
+
+// startLifecycler registers the node in the ring, again when dskit's lifecycler
+// gives up: after ten lost compare-and-sets it ends, and with it the process,
+// which Kubernetes then restarts.
+func startLifecycler(ctx context.Context, cfg config, store *memberlist.KV, logger log.Logger) error {
+	lifecycler, err := ring.NewLifecycler(lifecyclerConfig(cfg, store), nil, "ingester", ringKey, false, logger, prometheus.NewRegistry())
+	if err != nil {
+		return fmt.Errorf("create lifecycler: %w", err)
+	}
+	lifecycler.AddListener(services.NewListener(nil, nil, nil, nil, func(services.State, error) {
+		if err := startLifecycler(ctx, cfg, store, logger); err != nil {
+			level.Error(logger).Log("msg", "lifecycler not restarted", "err", err)
+		}
+	}))
+	if err := lifecycler.StartAsync(ctx); err != nil {
+		return fmt.Errorf("start lifecycler: %w", err)
+	}
+	return nil
 }
 
 func memberlistConfig(cfg config) memberlist.KVConfig {

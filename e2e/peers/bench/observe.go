@@ -10,7 +10,8 @@ import (
 )
 
 // poll is how often members are looked at: memberlist does not announce them.
-const poll = 5 * time.Millisecond
+// More often would be work of the observer that counts as the node's.
+const poll = 50 * time.Millisecond
 
 // valuePrefix starts the ids of instances whose spreading is measured.
 const valuePrefix = "value-"

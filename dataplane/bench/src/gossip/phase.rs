@@ -51,7 +51,7 @@ pub struct Run {
 /// How a cluster came together.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Converged {
-    /// Seconds from the start of all nodes but the first until each knew all
+    /// Seconds from the start of the last wave of nodes until each knew all
     /// members and saw each of their instances ACTIVE.
     pub seconds: f64,
 }
