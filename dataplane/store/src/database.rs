@@ -11,7 +11,6 @@ use parking_lot::RwLock;
 use profile::{Labels, ProfileType, Selector};
 use prometheus_client::registry::Registry;
 use proto::reader::v1::{MergeRequest, MergeResponse, SelectRequest, SelectResponse};
-use tracing::info;
 
 use crate::budget::{Budget, Full};
 use crate::head::{NewProfile, cost};
@@ -21,7 +20,7 @@ use crate::push::{IncomingProfile, PushError, PushLimits};
 use crate::query::{self, QueryError, TenantStats, TimeRange};
 use crate::report::ReplayReport;
 use crate::tenant::Tenant;
-use crate::wal::{self, Applied, Directory, Lock, LockError, LogError, Record, ReplayError, Wal};
+use crate::wal::{self, Applied, Disk, LogError, OpenError, Os, Record, Wal};
 
 /// How a database is run.
 #[derive(Clone, Debug)]
@@ -102,48 +101,43 @@ impl Database {
         options: Options,
         registry: &mut Registry,
     ) -> Result<(Self, ReplayReport), StoreError> {
+        Self::open_on(Os, directory, options, registry)
+    }
+
+    /// Opens the database on a disk of its own kind: see [`open`](Self::open).
+    ///
+    /// # Errors
+    /// As those of [`open`](Self::open).
+    pub fn open_on(
+        disk: impl Disk,
+        directory: impl AsRef<Path>,
+        options: Options,
+        registry: &mut Registry,
+    ) -> Result<(Self, ReplayReport), StoreError> {
         let head_metrics = HeadMetrics::register(registry);
         let wal_metrics = WalMetrics::register(registry);
         let directory = directory.as_ref();
-        let segments = Directory::create(directory.join("wal"))?;
-        let lock = Lock::acquire(directory)?;
-
         let tenants = Tenants::default();
         let budget = Budget::new(options.max_head_bytes.min(MAX_HEAD_BYTES));
-        let started = Instant::now();
+        let opened = Instant::now();
+        let log = wal::Options {
+            segment_bytes: options.segment_bytes,
+            queue: options.queue,
+        };
         let decode = |record: &Record<'_>| {
             ingest::from_record(record).map(|new| (Box::<str>::from(record.tenant), new))
         };
-        let mut report = wal::replay(&segments, decode, |(tenant, new)| {
+        let apply = |(tenant, new): (Box<str>, NewProfile)| {
             tenants.apply(&tenant, &new, &budget, &head_metrics)
-        })?;
-        report.seconds = started.elapsed().as_secs_f64();
-        wal_metrics.replay_seconds.set(report.seconds);
-        wal_metrics
-            .corruptions
-            .inc_by(report.corruptions.len() as u64);
-        info!(
-            segments = report.segments,
-            profiles = report.profiles,
-            seconds = report.seconds,
-            corruptions = report.corruptions.len(),
-            "log replayed"
-        );
-
-        let wal = Wal::start(
-            segments,
-            options.segment_bytes,
-            options.queue,
-            lock,
-            wal_metrics,
-        )?;
+        };
+        let (wal, report) = Wal::open(disk, directory, log, wal_metrics, decode, apply)?;
         let engine = Engine {
             wal,
             budget,
             head_metrics,
             tenants,
             closed: AtomicBool::new(false),
-            opened: started,
+            opened,
         };
         Ok((
             Self {
@@ -370,26 +364,12 @@ fn count(metrics: &HeadMetrics, budget: &Budget, new_series: usize) {
         .set(i64::try_from(budget.used()).unwrap_or(i64::MAX));
 }
 
-impl From<LogError> for StoreError {
-    fn from(error: LogError) -> Self {
-        Self::Log(error)
-    }
-}
-
-impl From<LockError> for StoreError {
-    fn from(error: LockError) -> Self {
+impl From<OpenError> for StoreError {
+    fn from(error: OpenError) -> Self {
         match error {
-            LockError::Held(path) => Self::Locked { path },
-            LockError::Io(error) => Self::Log(error),
-        }
-    }
-}
-
-impl From<ReplayError> for StoreError {
-    fn from(error: ReplayError) -> Self {
-        match error {
-            ReplayError::Log(error) => Self::Log(error),
-            version @ ReplayError::Version { .. } => Self::Version(version.to_string()),
+            OpenError::Log(error) => Self::Log(error),
+            OpenError::Locked(path) => Self::Locked { path },
+            version @ OpenError::Version { .. } => Self::Version(version.to_string()),
         }
     }
 }

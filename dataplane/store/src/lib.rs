@@ -33,4 +33,4 @@ pub use database::{Database, Options, StoreError};
 pub use push::{IncomingProfile, PushError, PushLimits, RejectReason, Rejected};
 pub use query::{QueryError, TenantStats, TimeRange};
 pub use report::{Corruption, ReplayReport};
-pub use wal::{EncodeError, LogError};
+pub use wal::{Disk, DiskFile, EncodeError, LogError, Os};

@@ -6,6 +6,8 @@ use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
 
+use crate::report::ReplayReport;
+
 /// How much the head holds, over all tenants.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct HeadMetrics {
@@ -58,6 +60,8 @@ pub(crate) struct WalMetrics {
     pub(crate) fsyncs: Counter,
     pub(crate) append_failures: Counter,
     pub(crate) corruptions: Counter,
+    pub(crate) quarantined: Counter,
+    pub(crate) torn_bytes: Counter,
     pub(crate) replay_seconds: Gauge<f64, AtomicU64>,
 }
 
@@ -88,11 +92,29 @@ impl WalMetrics {
             "Damaged parts of the log found by replay",
             &new.corruptions,
         );
+        counter(
+            "pyroscope_wal_quarantined_segments",
+            "Damaged segments of the log that replay put aside",
+            &new.quarantined,
+        );
+        counter(
+            "pyroscope_wal_torn_bytes",
+            "Bytes of interrupted, unacknowledged writes that replay cut from the log",
+            &new.torn_bytes,
+        );
         registry.register(
             "pyroscope_wal_replay_seconds",
             "Time that the last replay took",
             new.replay_seconds.clone(),
         );
         new
+    }
+
+    /// Counts what replay found.
+    pub(crate) fn replayed(&self, report: &ReplayReport) {
+        self.replay_seconds.set(report.seconds);
+        self.corruptions.inc_by(report.corruptions.len() as u64);
+        self.quarantined.inc_by(report.quarantined);
+        self.torn_bytes.inc_by(report.torn_bytes);
     }
 }

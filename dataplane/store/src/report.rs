@@ -18,6 +18,8 @@ pub struct ReplayReport {
     /// Bytes cut from the end of the last segment: a write that a crash
     /// interrupted, and therefore never acknowledged.
     pub torn_bytes: u64,
+    /// Damaged segments that were put aside and replaced by their intact records.
+    pub quarantined: u64,
     /// Damage that a crash does not explain.
     pub corruptions: Vec<Corruption>,
     /// Time that replay took.

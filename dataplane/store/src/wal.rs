@@ -1,32 +1,40 @@
 //! The write-ahead log: `docs/wire/wal.md` has its bytes.
 
-use std::fs;
+use std::fmt::Display;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread::JoinHandle;
+use std::time::Instant;
 
 use parking_lot::Mutex;
 use tokio::sync::{mpsc, oneshot};
+use tracing::info;
 
 use crate::metrics::WalMetrics;
+use crate::report::ReplayReport;
 
+mod chain;
+mod directory;
+mod disk;
 mod format;
-mod lock;
+mod found;
+mod lanes;
+mod reader;
 mod record;
+mod repair;
 mod replay;
-mod scan;
 mod segment;
 mod writer;
 
-pub(crate) use lock::{Lock, LockError};
+use directory::{Directory, failed};
+pub use disk::{Disk, DiskFile, Os};
 pub use record::EncodeError;
 pub(crate) use record::Record;
-pub(crate) use replay::{Applied, ReplayError, replay};
-pub(crate) use segment::Directory;
+pub(crate) use replay::Applied;
 
-/// Why an append failed. Nothing of it was acknowledged; the log has repaired
-/// itself or will with the next append, so the same append may be retried.
+/// Why an append failed. Nothing of it was acknowledged; the log goes on in a
+/// new segment, so the same append may be retried.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum LogError {
     /// The disk refused.
@@ -39,9 +47,36 @@ pub enum LogError {
         /// What the system said.
         source: Arc<io::Error>,
     },
+    /// The append is longer than 4 GiB.
+    #[error("{0} bytes are too much for one append to the log; push less at a time")]
+    TooLong(usize),
     /// The log is closed.
     #[error("the log is closed")]
     Closed,
+}
+
+/// Why a log cannot be opened.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum OpenError {
+    #[error(transparent)]
+    Log(#[from] LogError),
+    #[error("{path} is locked: another process uses this directory", path = .0.display())]
+    Locked(PathBuf),
+    #[error("{path}: {error}; use the version that wrote it, or a newer one", path = .path.display())]
+    Version {
+        path: PathBuf,
+        error: format::HeaderError,
+    },
+}
+
+/// How a log is run.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Options {
+    /// A segment is ended before it grows beyond this many bytes, unless a
+    /// single write is longer.
+    pub(crate) segment_bytes: u64,
+    /// Most appends that wait for the log to take them; others wait to wait.
+    pub(crate) queue: usize,
 }
 
 /// The log, open for appending.
@@ -52,40 +87,54 @@ pub(crate) struct Wal {
 }
 
 impl Wal {
-    /// Starts to append behind the segments that the directory has. The lock is
-    /// held until the log is closed.
-    pub(crate) fn start(
-        directory: Directory,
-        segment_bytes: u64,
-        queue: usize,
-        lock: Lock,
+    /// Opens the log of a directory, which is locked until the log is closed,
+    /// and reads it back: several threads `decode` records, this one gives what
+    /// they hold to `apply` in the order of the log. What was applied is
+    /// durable when this returns. Blocks.
+    pub(crate) fn open<D: Disk, T: Send, E: Display>(
+        disk: D,
+        directory: &Path,
+        options: Options,
         metrics: WalMetrics,
-    ) -> Result<Self, LogError> {
-        let numbers = directory.segments()?;
-        for &number in &numbers {
-            let path = directory.segment_path(number);
-            let inspected = fs::metadata(&path).map_err(segment::failed("inspect", &path))?;
-            metrics.bytes.inc_by(inspected.len() as i64);
-        }
-        metrics.segments.set(numbers.len() as i64);
-        let next = numbers.last().map_or(1, |last| last + 1);
-        let (sender, receiver) = mpsc::channel(queue.max(1));
+        decode: impl Fn(&Record<'_>) -> Result<T, E> + Sync,
+        apply: impl FnMut(T) -> Applied,
+    ) -> Result<(Self, ReplayReport), OpenError> {
+        let segments = Directory::create(disk.clone(), directory.join("wal"))?;
+        let path = directory.join("LOCK");
+        let lock = disk.lock(&path).map_err(failed("lock", &path))?;
+        let lock = lock.ok_or(OpenError::Locked(path))?;
+
+        let started = Instant::now();
+        let (mut report, tail) = replay::replay(&segments, decode, apply)?;
+        report.seconds = started.elapsed().as_secs_f64();
+        metrics.replayed(&report);
+        metrics.segments.set(tail.segments as i64);
+        metrics.bytes.set(tail.bytes as i64);
+        info!(
+            segments = report.segments,
+            profiles = report.profiles,
+            seconds = report.seconds,
+            torn_bytes = report.torn_bytes,
+            corruptions = report.corruptions.len(),
+            "log replayed"
+        );
+
+        let (sender, receiver) = mpsc::channel(options.queue.max(1));
         let writer = writer::Writer {
-            directory,
-            segment_bytes,
-            next,
+            directory: segments,
+            segment_bytes: options.segment_bytes,
+            next: tail.next,
+            previous: tail.previous,
             metrics,
             lock,
         };
-        let writer = writer.spawn(receiver).map_err(|source| LogError::Io {
-            action: "start the thread that writes",
-            path: PathBuf::from("wal"),
-            source: Arc::new(source),
-        })?;
-        Ok(Self {
+        let spawned = writer.spawn(receiver);
+        let writer = spawned.map_err(failed("start the thread that writes", directory))?;
+        let wal = Self {
             queue: Mutex::new(Some(sender)),
             writer: Mutex::new(Some(writer)),
-        })
+        };
+        Ok((wal, report))
     }
 
     /// Appends payloads and returns when they are on stable storage. Waits while

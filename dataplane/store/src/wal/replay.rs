@@ -1,31 +1,17 @@
 //! Reading the log back, and repairing it.
 
 use std::fmt::Display;
-use std::num::NonZero;
-use std::ops::Range;
-use std::panic::resume_unwind;
-use std::thread;
 
 use tracing::{info, warn};
 
-use super::LogError;
-use super::format::{Header, HeaderError};
+use super::chain::{self, Chain, Listed};
+use super::directory::{Directory, failed};
+use super::disk::{Disk, DiskFile};
+use super::format::{HEADER_LEN, Header, HeaderError, Link};
+use super::found::Found;
 use super::record::Record;
-use super::scan::{self, Scan};
-use super::segment::Directory;
+use super::{OpenError, lanes, repair};
 use crate::report::{Corruption, ReplayReport};
-
-/// Why a log cannot be opened.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum ReplayError {
-    #[error(transparent)]
-    Log(#[from] LogError),
-    #[error("{path}: {error}; use the version that wrote it, or a newer one", path = .path.display())]
-    Version {
-        path: std::path::PathBuf,
-        error: HeaderError,
-    },
-}
 
 /// What came of a record that was read back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,208 +22,194 @@ pub(crate) enum Applied {
     Duplicate,
 }
 
-/// Records that a thread decodes at a time.
-const CHUNK: usize = 16;
+/// Where a log goes on.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Tail {
+    /// Number of the next segment.
+    pub(super) next: u64,
+    /// The last segment that there is.
+    pub(super) previous: Option<Link>,
+    pub(super) segments: usize,
+    pub(super) bytes: u64,
+}
+
+/// A record on its way to be decoded.
+struct Encoded {
+    segment: u64,
+    at: u64,
+    payload: Vec<u8>,
+}
+
+/// A record that was decoded, or why it was not.
+struct Decoded<T> {
+    segment: u64,
+    at: u64,
+    len: usize,
+    result: Result<T, String>,
+}
 
 /// Reads every segment in order, decodes its intact records with as many
 /// threads as there are processors, gives what they hold to `apply`, in order,
 /// and repairs what is damaged: a torn tail of the last segment is cut; a
 /// segment that is damaged otherwise is put in quarantine and replaced by its
-/// intact records.
-pub(crate) fn replay<T: Send, E: Display>(
-    directory: &Directory,
+/// intact records. What was applied is durable when this returns.
+pub(super) fn replay<D: Disk, T: Send, E: Display>(
+    directory: &Directory<D>,
     decode: impl Fn(&Record<'_>) -> Result<T, E> + Sync,
     mut apply: impl FnMut(T) -> Applied,
-) -> Result<ReplayReport, ReplayError> {
-    let threads = thread::available_parallelism().map_or(1, NonZero::get);
+) -> Result<(ReplayReport, Tail), OpenError> {
     let numbers = directory.segments()?;
+    let chain = chain::chain(&list(directory, &numbers)?);
     let mut report = ReplayReport {
         segments: numbers.len(),
         ..ReplayReport::default()
     };
-    report.corruptions.extend(missing(&numbers));
-    for &number in &numbers {
-        let bytes = directory.read(number)?;
-        let path = directory.segment_path(number);
-        let scan =
-            scan::scan(&bytes, number).map_err(|error| ReplayError::Version { path, error })?;
-        for payloads in scan.payloads.chunks(CHUNK * threads) {
-            let records = decoded(&bytes, payloads, &decode);
-            for (payload, record) in payloads.iter().zip(records) {
-                report.records += 1;
-                match record.map(&mut apply) {
-                    Ok(Applied::New) => report.profiles += 1,
-                    Ok(Applied::Duplicate) => report.duplicates += 1,
-                    Err(reason) => report.corruptions.push(Corruption {
-                        segment: number,
-                        offset: payload.start as u64,
-                        bytes: payload.len() as u64,
-                        reason,
-                        quarantined: None,
-                    }),
-                }
-            }
+    let counted = |decoded: Decoded<T>| {
+        report.records += 1;
+        match decoded.result.map(&mut apply) {
+            Ok(Applied::New) => report.profiles += 1,
+            Ok(Applied::Duplicate) => report.duplicates += 1,
+            Err(reason) => report.corruptions.push(Corruption {
+                segment: decoded.segment,
+                offset: decoded.at,
+                bytes: decoded.len as u64,
+                reason,
+                quarantined: None,
+            }),
         }
-        let last = numbers.last() == Some(&number);
-        repair(directory, number, &bytes, scan, last, &mut report)?;
-    }
+    };
+    let found = lanes::in_order(
+        |encoded| decoded(encoded, &decode),
+        counted,
+        |lanes| read(directory, &chain, |record, size| lanes.submit(record, size)),
+    )?;
+    let mut tail = repair_all(directory, &chain, &found, &mut report)?;
+    tail.next = numbers.last().map_or(1, |last| last + 1);
     for corruption in &report.corruptions {
         warn!(%corruption, "log is damaged");
     }
-    Ok(report)
+    Ok((report, tail))
 }
 
-/// Decodes records, each chunk by a thread of its own.
-fn decoded<T: Send, E: Display>(
-    bytes: &[u8],
-    payloads: &[Range<usize>],
-    decode: &(impl Fn(&Record<'_>) -> Result<T, E> + Sync),
-) -> Vec<Result<T, String>> {
-    let one = |payload: &Range<usize>| {
-        let record = Record::decode(&bytes[payload.clone()]).map_err(|error| error.to_string())?;
-        decode(&record).map_err(|error| error.to_string())
+/// Reads the headers of segments. A version that this program does not read
+/// ends it before anything is changed.
+fn list<D: Disk>(directory: &Directory<D>, numbers: &[u64]) -> Result<Vec<Listed>, OpenError> {
+    let header = |&number: &u64| {
+        let path = directory.segment_path(number);
+        let (file, size) = directory.open(number)?;
+        let mut bytes = [0; HEADER_LEN];
+        let mut filled = 0;
+        while filled < bytes.len() {
+            match file.read_at(&mut bytes[filled..], filled as u64) {
+                Ok(0) => break,
+                Ok(read) => filled += read,
+                Err(error) => return Err(failed("read", &path)(error).into()),
+            }
+        }
+        let header = Header::decode(&bytes[..filled], number);
+        if let Err(error @ HeaderError::Version(_)) = header {
+            return Err(OpenError::Version { path, error });
+        }
+        let torn = header.is_err() && size <= HEADER_LEN as u64 && !bytes_are_whole(&bytes, size);
+        Ok(Listed {
+            number,
+            header,
+            torn,
+        })
     };
-    let one = &one;
-    thread::scope(|scope| {
-        let chunks = payloads.chunks(CHUNK);
-        let threads: Vec<_> = chunks
-            .map(|chunk| scope.spawn(move || chunk.iter().map(one).collect::<Vec<_>>()))
-            .collect();
-        threads
-            .into_iter()
-            .flat_map(|thread| thread.join().unwrap_or_else(|panic| resume_unwind(panic)))
-            .collect()
-    })
+    numbers.iter().map(header).collect()
 }
 
-/// Segments are only ever removed from the front, so a gap is a loss.
-fn missing(numbers: &[u64]) -> impl Iterator<Item = Corruption> {
-    let gaps = numbers.windows(2).filter(|pair| pair[1] - pair[0] > 1);
-    gaps.map(|pair| Corruption {
-        segment: pair[0] + 1,
-        offset: 0,
-        bytes: 0,
-        reason: format!(
-            "{} segments from here on are missing",
-            pair[1] - pair[0] - 1
-        ),
-        quarantined: None,
-    })
+/// Tells whether the bytes are a whole header, which a crash does not damage.
+fn bytes_are_whole(bytes: &[u8; HEADER_LEN], size: u64) -> bool {
+    size == HEADER_LEN as u64 && bytes.iter().any(|byte| *byte != 0)
 }
 
-fn repair(
-    directory: &Directory,
-    number: u64,
-    bytes: &[u8],
-    scan: Scan,
-    last: bool,
+fn decoded<T, E: Display>(
+    encoded: Encoded,
+    decode: impl Fn(&Record<'_>) -> Result<T, E>,
+) -> Decoded<T> {
+    let result = Record::decode(&encoded.payload)
+        .map_err(|error| error.to_string())
+        .and_then(|record| decode(&record).map_err(|error| error.to_string()));
+    Decoded {
+        segment: encoded.segment,
+        at: encoded.at,
+        len: encoded.payload.len(),
+        result,
+    }
+}
+
+fn read<D: Disk>(
+    directory: &Directory<D>,
+    chain: &Chain,
+    mut submit: impl FnMut(Encoded, usize),
+) -> Result<Vec<Found>, OpenError> {
+    let read_one = |chained: &chain::Chained| {
+        let segment = chained.number;
+        let (file, size) = directory.open(segment)?;
+        let found = Found::read(&file, size, chained, |at, payload| {
+            let payload = payload.to_vec();
+            let size = payload.len();
+            let record = Encoded {
+                segment,
+                at,
+                payload,
+            };
+            submit(record, size);
+        });
+        let path = directory.segment_path(segment);
+        Ok(found.map_err(failed("read", &path))?)
+    };
+    chain.segments.iter().map(read_one).collect()
+}
+
+fn repair_all<D: Disk>(
+    directory: &Directory<D>,
+    chain: &Chain,
+    found: &[Found],
     report: &mut ReplayReport,
-) -> Result<(), LogError> {
-    let mut damages = scan.damages;
-    let mut cut = false;
-    match scan.tail {
-        Some(tail) if tail.torn && last => {
-            report.torn_bytes += tail.damage.len as u64;
+) -> Result<Tail, OpenError> {
+    for link in &chain.missing {
+        // One without records may have been removed.
+        if link.end > HEADER_LEN as u64 {
+            report.corruptions.push(Corruption {
+                segment: link.number,
+                offset: 0,
+                bytes: link.end,
+                reason: "the segment is missing".to_owned(),
+                quarantined: None,
+            });
+        }
+    }
+    let mut tail = Tail::default();
+    for (chained, found) in chain.segments.iter().zip(found) {
+        let repaired = repair::repair(directory, chained, found, tail.previous)?;
+        tail.previous = Some(repaired.link);
+        tail.segments += 1;
+        tail.bytes += repaired.link.end;
+        report.quarantined += u64::from(repaired.quarantined.is_some());
+        let torn = found.torn_bytes();
+        report.torn_bytes += torn;
+        if torn > 0 {
             info!(
-                segment = number,
-                bytes = tail.damage.len,
+                segment = chained.number,
+                bytes = torn,
+                kept = ?repaired.quarantined,
                 "torn write cut from the log"
             );
-            cut = true;
         }
-        Some(tail) => damages.push(tail.damage),
-        None => {}
+        let corruptions = found.corrupt.iter().map(|hurt| Corruption {
+            segment: chained.number,
+            offset: hurt.at,
+            bytes: hurt.len,
+            reason: hurt.reason.clone(),
+            quarantined: repaired.quarantined.clone(),
+        });
+        report.corruptions.extend(corruptions);
     }
-    if damages.is_empty() {
-        return match (cut, scan.end) {
-            (false, _) => Ok(()),
-            (true, 0) => directory.remove(number),
-            (true, end) => directory.truncate(number, end as u64),
-        };
+    for &stray in &chain.strays {
+        repair::remove_stray(directory, stray);
     }
-    let header = Header {
-        number,
-        sync: rand::random(),
-    };
-    let intact = scan.payloads.iter().map(|payload| &bytes[payload.clone()]);
-    // Without space for the repair the log is still good to read, and to append
-    // to: appends begin a segment of their own.
-    let kept = directory.replace(header, intact);
-    if let Err(error) = &kept {
-        warn!(segment = number, error = %error, "damaged log segment not repaired; the next start will try");
-    }
-    let kept = kept.ok();
-    report
-        .corruptions
-        .extend(damages.into_iter().map(|damage| Corruption {
-            segment: number,
-            offset: damage.at as u64,
-            bytes: damage.len as u64,
-            reason: damage.reason,
-            quarantined: kept.clone(),
-        }));
-    Ok(())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::super::format;
-    use super::super::segment::Segment;
-    use super::*;
-    use profile::Labels;
-
-    #[test]
-    fn records_are_applied_in_order_and_those_not_understood_reported() {
-        let temp = tempfile::tempdir().unwrap();
-        let directory = Directory::create(temp.path().join("wal")).unwrap();
-        let header = Header {
-            number: 1,
-            sync: 42,
-        };
-        let mut segment = Segment::create(&directory, header).unwrap();
-        let mut frames = Vec::new();
-        for n in 0..500_u64 {
-            let record = Record {
-                tenant: "t",
-                labels: Labels::default(),
-                id: [0; 16],
-                timestamp: 0,
-                raw: &n.to_le_bytes(),
-            };
-            format::write_frame(&mut frames, header.sync, &record.encode().unwrap());
-        }
-        format::write_frame(&mut frames, header.sync, b"\xffno kind");
-        segment.append(&frames).unwrap();
-
-        let decode = |record: &Record<'_>| match record.raw {
-            [7, ..] => Err("seven"),
-            raw => Ok(u64::from_le_bytes(raw.try_into().unwrap())),
-        };
-        for _ in 0..2 {
-            let mut applied = Vec::new();
-            let report = replay(&directory, decode, |n| {
-                applied.push(n);
-                Applied::New
-            });
-            let report = report.unwrap();
-            let expected: Vec<u64> = (0..500).filter(|n| n % 256 != 7).collect();
-            assert_eq!(applied, expected);
-            assert_eq!((report.records, report.profiles), (501, 498));
-            let reasons: Vec<&str> = report
-                .corruptions
-                .iter()
-                .map(|found| found.reason.as_str())
-                .collect();
-            assert_eq!(
-                reasons,
-                ["seven", "seven", "the record has the unknown kind 255"]
-            );
-            assert!(
-                report
-                    .corruptions
-                    .iter()
-                    .all(|found| found.quarantined.is_none())
-            );
-        }
-    }
+    Ok(tail)
 }

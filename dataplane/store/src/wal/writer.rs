@@ -7,9 +7,10 @@ use tokio::sync::{mpsc, oneshot};
 use tracing::{error, info, warn};
 
 use super::LogError;
-use super::format::{self, FRAME_LEN, Header};
-use super::lock::Lock;
-use super::segment::{Directory, Segment};
+use super::directory::Directory;
+use super::disk::Disk;
+use super::format::{self, FRAME_LEN, HEADER_LEN, Header, Link};
+use super::segment::Segment;
 use crate::metrics::WalMetrics;
 
 /// Appends are gathered into one write up to this many bytes.
@@ -34,21 +35,23 @@ impl Append {
 /// Appends what comes in a queue: everything that waits is written at once and
 /// synced once (group commit).
 ///
-/// An error fails the appends of that write and costs the segment: it is cut to
-/// what was acknowledged and a new one is begun by the next append, so a page
-/// cache that lost a write is never trusted again.
+/// An error fails the appends of that write and costs the segment: the next
+/// append begins a new one, whose header says up to where the old one counts.
+/// So a page cache that lost a write is never trusted again.
 #[derive(Debug)]
-pub(super) struct Writer {
-    pub(super) directory: Directory,
+pub(super) struct Writer<D: Disk> {
+    pub(super) directory: Directory<D>,
     pub(super) segment_bytes: u64,
     /// Number of the next segment.
     pub(super) next: u64,
+    /// The last segment with records that is not appended to any more.
+    pub(super) previous: Option<Link>,
     pub(super) metrics: WalMetrics,
     /// Held until the last byte is written.
-    pub(super) lock: Lock,
+    pub(super) lock: D::Lock,
 }
 
-impl Writer {
+impl<D: Disk> Writer<D> {
     pub(super) fn spawn(self, queue: mpsc::Receiver<Append>) -> io::Result<thread::JoinHandle<()>> {
         thread::Builder::new()
             .name("wal-writer".to_owned())
@@ -57,30 +60,45 @@ impl Writer {
 
     fn run(mut self, mut queue: mpsc::Receiver<Append>) {
         let mut active = None;
+        let mut frames = Vec::new();
+        let mut batch = Vec::new();
         while let Some(first) = queue.blocking_recv() {
-            let batch = gather(first, &mut queue);
-            let result = self.commit(&mut active, &batch);
+            gather(first, &mut batch, &mut queue);
+            let result = self.commit(&mut active, &batch, &mut frames);
             if let Err(error) = &result {
                 self.metrics.append_failures.inc();
                 error!(error = %error, appends = batch.len(), "log append failed");
                 self.abandon(&mut active);
             }
-            for append in batch {
+            for append in batch.drain(..) {
                 // A receiver that is gone does not want to know.
                 let _ = append.done.send(result.clone());
             }
+            frames.shrink_to(MAX_BATCH_BYTES);
         }
+        self.finish(active, &mut frames);
         drop(self.lock);
     }
 
-    fn commit(&mut self, active: &mut Option<Segment>, batch: &[Append]) -> Result<(), LogError> {
+    fn commit(
+        &mut self,
+        active: &mut Option<Segment<D::File>>,
+        batch: &[Append],
+        frames: &mut Vec<u8>,
+    ) -> Result<(), LogError> {
         let len: usize = batch.iter().map(Append::framed_len).sum();
-        let segment = self.segment_for(active, len as u64)?;
-        let mut frames = Vec::with_capacity(len);
-        for payload in batch.iter().flat_map(|append| &append.payloads) {
-            format::write_frame(&mut frames, segment.header.sync, payload);
+        if u32::try_from(len).is_err() {
+            return Err(LogError::TooLong(len));
         }
-        segment.append(&frames)?;
+        let most = self.segment_bytes;
+        let segment = self.segment_for(active, len as u64)?;
+        frames.clear();
+        frames.reserve(len);
+        for payload in batch.iter().flat_map(|append| &append.payloads) {
+            let back = frames.len() as u32;
+            format::write_frame(frames, segment.header.sync, back, payload);
+        }
+        segment.append(frames, most)?;
         self.metrics.fsyncs.inc();
         self.metrics.bytes.inc_by(len as i64);
         Ok(())
@@ -90,63 +108,73 @@ impl Writer {
     /// empty, so one write may exceed the size of a segment.
     fn segment_for<'a>(
         &mut self,
-        active: &'a mut Option<Segment>,
+        active: &'a mut Option<Segment<D::File>>,
         len: u64,
-    ) -> Result<&'a mut Segment, LogError> {
-        let full = |segment: &Segment| {
+    ) -> Result<&'a mut Segment<D::File>, LogError> {
+        let full = |segment: &Segment<D::File>| {
             !segment.is_empty() && segment.durable.saturating_add(len) > self.segment_bytes
         };
         match active.take() {
-            Some(segment) if !full(&segment) => Ok(active.insert(segment)),
-            _ => {
-                let header = Header {
-                    number: self.next,
-                    sync: rand::random(),
-                };
-                let segment = Segment::create(&self.directory, header).inspect_err(|_| {
-                    // What could not be removed either is left to replay.
-                    if self.directory.segment_path(header.number).exists() {
-                        self.next += 1;
-                    }
-                })?;
-                info!(segment = self.next, "log segment begun");
-                self.next += 1;
-                self.metrics.segments.inc();
-                self.metrics.bytes.inc_by(segment.durable as i64);
-                Ok(active.insert(segment))
-            }
+            Some(segment) if !full(&segment) => return Ok(active.insert(segment)),
+            Some(segment) => self.leave(&segment),
+            None => {}
+        }
+        let header = Header {
+            number: self.next,
+            sync: rand::random(),
+            previous: self.previous,
+            repaired_from: 0,
+        };
+        self.next += 1;
+        let segment = Segment::create(&self.directory, header)?;
+        info!(segment = header.number, "log segment begun");
+        self.metrics.segments.inc();
+        self.metrics.bytes.inc_by(segment.durable as i64);
+        Ok(active.insert(segment))
+    }
+
+    /// Stops to append to a segment that has records.
+    fn leave(&mut self, segment: &Segment<D::File>) {
+        self.previous = Some(segment.link());
+        if let Err(error) = segment.cut() {
+            warn!(segment = segment.header.number, error = %error, "log segment keeps space that it does not use");
         }
     }
 
-    fn abandon(&mut self, active: &mut Option<Segment>) {
+    /// Stops to append to a segment after an append to it failed.
+    fn abandon(&mut self, active: &mut Option<Segment<D::File>>) {
         let Some(segment) = active.take() else { return };
-        let (number, empty) = (segment.header.number, segment.is_empty());
-        let repaired = match empty {
-            true => self.directory.remove(number),
-            false => segment.abandon(),
-        };
-        match repaired {
-            Ok(()) if empty => {
-                self.next = number;
-                self.metrics.segments.dec();
-                self.metrics.bytes.dec_by(format::HEADER_LEN as i64);
-            }
-            Ok(()) => {}
-            Err(error) => {
-                warn!(segment = number, error = %error, "log segment not repaired; replay will")
-            }
+        if !segment.is_empty() {
+            return self.leave(&segment);
+        }
+        let number = segment.header.number;
+        self.metrics.segments.dec();
+        self.metrics.bytes.dec_by(HEADER_LEN as i64);
+        if let Err(error) = self.directory.remove(number) {
+            warn!(segment = number, error = %error, "empty log segment not removed; the next start will");
+        }
+    }
+
+    /// Says in the log that all of it was synced, so that the next start need
+    /// not take damage at its end for a write that was interrupted.
+    fn finish(&mut self, active: Option<Segment<D::File>>, frames: &mut Vec<u8>) {
+        let Some(mut segment) = active else { return };
+        frames.clear();
+        format::write_frame(frames, segment.header.sync, 0, &[]);
+        let ended = segment.append(frames, 0).and_then(|()| segment.cut());
+        if let Err(error) = ended {
+            warn!(segment = segment.header.number, error = %error, "end of the log not marked");
         }
     }
 }
 
-/// Takes what waits in the queue, up to the size of a batch.
-fn gather(first: Append, queue: &mut mpsc::Receiver<Append>) -> Vec<Append> {
+/// Takes what waits in the queue into a batch, up to its size.
+fn gather(first: Append, batch: &mut Vec<Append>, queue: &mut mpsc::Receiver<Append>) {
     let mut len = first.framed_len();
-    let mut batch = vec![first];
+    batch.push(first);
     while len < MAX_BATCH_BYTES {
         let Ok(append) = queue.try_recv() else { break };
         len += append.framed_len();
         batch.push(append);
     }
-    batch
 }
