@@ -14,7 +14,7 @@ mod validate;
 
 use serde::{Deserialize, Serialize};
 
-pub use distributor::{Distributor, DistributorRing};
+pub use distributor::{Distributor, DistributorRing, HandOff, InstanceLimits};
 pub use ingester::{Ingester, KvStore, Lifecycler, Ring};
 pub use limits::Limits;
 pub use memberlist::{Memberlist, PropagationDelayTracker, ZoneAwareRouting};

@@ -56,6 +56,9 @@ impl Duration {
     /// No time at all; many settings read it as "off".
     pub const ZERO: Self = Self(StdDuration::ZERO);
 
+    /// The longest that Go can hold, about 292 years; defaults of Grafana Pyroscope call it forever.
+    pub const LONGEST: Self = Self(StdDuration::from_nanos(i64::MAX as u64));
+
     /// Returns a duration of whole milliseconds.
     pub const fn from_millis(millis: u64) -> Self {
         Self(StdDuration::from_millis(millis))

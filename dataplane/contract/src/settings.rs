@@ -3,6 +3,7 @@
 //! Flag names, YAML keys and types are facts of Grafana Pyroscope v1. Defaults are not here:
 //! they are those of [`Config::default`](crate::Config).
 
+mod distributor;
 mod elsewhere;
 mod ignored;
 mod limits;
@@ -89,6 +90,7 @@ pub fn all() -> impl Iterator<Item = Setting> {
         process::SETTINGS,
         server::SETTINGS,
         ring::SETTINGS,
+        distributor::SETTINGS,
         memberlist::SETTINGS,
         limits::SETTINGS,
         refused::SETTINGS,

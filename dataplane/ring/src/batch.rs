@@ -175,6 +175,35 @@ impl<E> Batch<E> {
         (self.pending == 0).then_some(Decision::Success)
     }
 
+    /// Whether a result of this call can still change how one of its items
+    /// stands.
+    pub fn matters(&self, call: usize) -> bool {
+        let open = |&item: &usize| self.items[item].state == ItemState::Pending;
+        !self.recorded[call] && self.calls[call].items.iter().any(open)
+    }
+
+    /// Returns the calls that have to be made too: those not in `running`, and
+    /// without a result, that share an item with too few running calls for its
+    /// quorum.
+    pub fn needed(&self, running: impl Fn(usize) -> bool) -> Vec<usize> {
+        let mut hopes = vec![0; self.items.len()];
+        let open = |call: &usize| !self.recorded[*call];
+        for call in (0..self.calls.len()).filter(open).filter(|&call| running(call)) {
+            for &item in &self.calls[call].items {
+                hopes[item] += 1;
+            }
+        }
+        let short = |&item: &usize| {
+            let Item { state, missing_successes, .. } = self.items[item];
+            state == ItemState::Pending && hopes[item] < missing_successes
+        };
+        (0..self.calls.len())
+            .filter(open)
+            .filter(|&call| !running(call))
+            .filter(|&call| self.calls[call].items.iter().any(|item| short(item)))
+            .collect()
+    }
+
     /// Returns how an item stands, also after the decision on the whole write.
     ///
     /// # Panics

@@ -1,5 +1,6 @@
 //! The hash ring: who owns which token, which instances hold a series, when a
-//! write has its quorum, and how an instance enters and leaves.
+//! write has its quorum, what becomes of replicas that miss it, and how an
+//! instance enters and leaves.
 //!
 //! Everything here is a function of its arguments: the clock (Unix seconds, or
 //! [`Now`]) and random numbers are passed in, and nothing does I/O. A driver
@@ -10,7 +11,9 @@
 
 pub mod batch;
 pub mod desc;
+pub mod peers;
 pub mod token;
+pub mod write;
 
 mod auto_forget;
 mod basic_lifecycler;
@@ -18,6 +21,7 @@ mod entry;
 mod go_rand;
 mod lifecycler;
 mod op;
+mod read_set;
 mod readiness;
 mod replication_set;
 mod ring;
@@ -30,6 +34,7 @@ pub use basic_lifecycler::{BasicLifecycler, BasicLifecyclerConfig};
 pub use batch::Batch;
 pub use lifecycler::{Lifecycler, LifecyclerConfig, Now, Update};
 pub use op::Op;
+pub use read_set::ReadSet;
 pub use readiness::NotReady;
 pub use replication_set::{ReplicationSet, RingError};
 pub use ring::{Instance, Ring, RingConfig};

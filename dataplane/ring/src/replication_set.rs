@@ -1,7 +1,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use contract::{quorum, tolerated_misses};
+use contract::quorum;
 
 use crate::{Instance, Op, Ring};
 
@@ -127,30 +127,6 @@ impl Ring {
         self.tolerate(self.instances().to_vec(), needed, op, now)
             .map_err(|(_, unhealthy)| RingError::TooManyUnhealthy {
                 tolerated: count.saturating_sub(needed),
-                unhealthy,
-            })
-    }
-
-    /// Finds the instances that a read asks at `now` (Unix seconds) so that it
-    /// sees every acknowledged write.
-    ///
-    /// Whatever its state, an instance that has not left may hold the only
-    /// reachable copy, so all are asked. An acknowledged write is on a quorum
-    /// of instances; one less than that may be missed. Instances with a stale
-    /// heartbeat count as missed already, and an answer of nobody is none.
-    ///
-    /// # Errors
-    /// Fails when the ring is empty or too many heartbeats are stale.
-    pub fn replication_set_for_read(&self, now: i64) -> Result<ReplicationSet, RingError> {
-        let count = self.instances().len();
-        let Some(others) = count.checked_sub(1) else {
-            return Err(RingError::Empty);
-        };
-        let tolerated = tolerated_misses(self.config().replication_factor).min(others);
-        let all = self.instances().to_vec();
-        self.tolerate(all, count - tolerated, Op::Reporting, now)
-            .map_err(|(_, unhealthy)| RingError::TooManyUnhealthy {
-                tolerated,
                 unhealthy,
             })
     }

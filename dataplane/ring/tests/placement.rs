@@ -164,13 +164,19 @@ proptest! {
         let writers = Ring::new(&with_states(desc.clone(), &write_states), config.clone());
         let Ok(write) = writers.get(token, Op::Write, NOW) else { return Ok(()) };
         let readers = Ring::new(&with_states(desc, &read_states), config);
-        let Ok(read) = readers.replication_set_for_read(NOW) else { return Ok(()) };
+        let Ok(read) = readers.read_set(NOW) else { return Ok(()) };
 
-        // Worst case: the acknowledged copies are on whom the read misses.
-        let asked = ids(&read.instances);
-        let stale = write.instances.iter().filter(|i| !asked.contains(i.id.as_str())).count();
-        let unseen = stale.min(write.min_success()) + read.max_errors;
-        prop_assert!(unseen < write.min_success());
+        let addrs: Vec<&str> = read.addrs().collect();
+        prop_assert!(read.is_complete(|_| true));
+        for answers in 0..1_u32 << addrs.len() {
+            let answered = |addr: &str| {
+                addrs.iter().position(|it| *it == addr).is_some_and(|at| answers >> at & 1 == 1)
+            };
+            if read.is_complete(answered) {
+                let missed = write.instances.iter().filter(|i| !answered(&i.addr)).count();
+                prop_assert!(missed < write.min_success(), "{:b} of {:?}", answers, addrs);
+            }
+        }
     }
 }
 
@@ -192,15 +198,19 @@ fn reads_ask_all_that_have_not_left_and_count_stale_ones_as_missed() {
         (State::Joining, 0),
         (State::Pending, 60),
     ]);
-    let set = all.replication_set_for_read(NOW).unwrap();
-    assert_eq!((set.instances.len(), set.max_errors), (3, 1));
+    let set = all.read_set(NOW).unwrap();
+    assert_eq!((set.addrs().count(), set.tolerated()), (3, 1));
+    assert!(set.is_complete(|addr| addr != "10.0.0.0:4040"));
+    assert!(!set.is_complete(|addr| addr == "10.0.0.0:4040"));
 
     let one_stale = three([(State::Active, 0), (State::Active, 61), (State::Active, 0)]);
-    let set = one_stale.replication_set_for_read(NOW).unwrap();
-    assert_eq!((set.instances.len(), set.max_errors), (2, 0));
+    let set = one_stale.read_set(NOW).unwrap();
+    assert_eq!(set.addrs().count(), 2);
+    assert!(set.is_complete(|_| true));
+    assert!(!set.is_complete(|addr| addr == "10.0.0.0:4040"));
 
     let two_stale = three([(State::Active, 61), (State::Active, 61), (State::Active, 0)]);
-    let error = two_stale.replication_set_for_read(NOW).unwrap_err();
+    let error = two_stale.read_set(NOW).unwrap_err();
     assert_eq!(
         error.to_string(),
         "too many unhealthy instances in the ring, 1 tolerated \
@@ -208,12 +218,46 @@ fn reads_ask_all_that_have_not_left_and_count_stale_ones_as_missed() {
     );
 
     let alone = three([(State::Left, 0), (State::Active, 0), (State::Left, 0)]);
-    let set = alone.replication_set_for_read(NOW).unwrap();
-    assert_eq!((set.instances.len(), set.max_errors), (1, 0));
+    assert!(alone.read_set(NOW).is_err(), "two of three are not known");
 
     let nobody = Ring::new(&Desc::default(), config(3, false));
-    assert_eq!(nobody.replication_set_for_read(NOW), Err(RingError::Empty));
+    assert_eq!(nobody.read_set(NOW), Err(RingError::Empty));
     assert_eq!(nobody.get(0, Op::Write, NOW), Err(RingError::Empty));
+}
+
+/// Instances at these addresses with a zone each, all of them healthy.
+fn in_zones(instances: &[(&str, &str)], replication_factor: usize) -> Ring {
+    let mut desc = Desc::default();
+    for (index, (addr, zone)) in instances.iter().enumerate() {
+        let (id, mut instance) = instance(index, vec![index as u32 * 1000]);
+        instance.addr = (*addr).to_owned();
+        instance.zone = (*zone).to_owned();
+        desc.ingesters.insert(id, instance);
+    }
+    Ring::new(&desc, config(replication_factor, true))
+}
+
+#[test]
+fn a_read_may_miss_a_whole_zone_but_not_parts_of_two() {
+    let six = [("a", "1"), ("b", "2"), ("c", "3"), ("d", "1"), ("e", "2"), ("f", "3")];
+    let set = in_zones(&six, 3).read_set(NOW).unwrap();
+    assert!(set.is_complete(|addr| addr != "b" && addr != "e"));
+    assert!(!set.is_complete(|addr| addr != "b" && addr != "f"));
+    let set = in_zones(&[("a", "1"), ("b", "1"), ("c", ""), ("d", "")], 3).read_set(NOW).unwrap();
+    assert!(!set.is_complete(|addr| addr == "a" || addr == "b"), "those without a zone stand alone");
+    assert!(set.is_complete(|addr| addr == "c" || addr == "d"));
+}
+
+#[test]
+fn two_instances_at_one_address_are_one_answer() {
+    let set = in_zones(&[("a", ""), ("b", ""), ("b", "")], 3).read_set(NOW).unwrap();
+    assert_eq!(set.addrs().collect::<Vec<_>>(), ["a", "b"]);
+    assert!(!set.is_complete(|addr| addr == "b"));
+    assert!(in_zones(&[("a", ""), ("a", ""), ("a", "")], 3).read_set(NOW).is_err());
+    assert!(in_zones(&[("a", ""), ("a", "")], 1).read_set(NOW).is_err());
+    assert!(in_zones(&[("a", "")], 1).read_set(NOW).is_ok());
+    assert!(in_zones(&[("a", ""), ("b", "")], 3).read_set(NOW).is_ok());
+    assert!(in_zones(&[("a", ""), ("b", "")], 5).read_set(NOW).is_err());
 }
 
 #[test]

@@ -1,14 +1,17 @@
 //! gRPC connections to ingesters, one per address, shared by all requests.
 
+mod encoded;
+
 use std::{collections::HashMap, time::Duration};
 
+use bytes::Bytes;
 use parking_lot::Mutex;
 use proto::{
     ingester::v1::ingester_service_client::IngesterServiceClient,
     reader::v1::reader_service_client::ReaderServiceClient,
 };
 use tonic::{
-    Request, Status,
+    Code, Request, Status,
     metadata::{Ascii, MetadataValue},
     transport::{Channel, Endpoint},
 };
@@ -17,6 +20,9 @@ use crate::rpc::{TENANT_HEADER, TenantId};
 
 /// Longest wait for a connection before the instance counts as failed.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
+
+const PUSH: &str = "/ingester.v1.IngesterService/Push";
+const HEALTH_CHECK: &str = "/grpc.health.v1.Health/Check";
 
 /// Connections to the instances of a ring.
 #[derive(Debug)]
@@ -56,6 +62,41 @@ impl Clients {
             .max_encoding_message_size(self.max_message_bytes))
     }
 
+    /// Sends encoded `push.v1.PushRequest`s, in one message, to the ingester at
+    /// `addr`.
+    ///
+    /// # Errors
+    ///
+    /// The ingester's; `unavailable` when `addr` is not `host:port`.
+    pub(crate) async fn push(
+        &self,
+        addr: &str,
+        messages: Request<Vec<Bytes>>,
+    ) -> Result<(), Status> {
+        encoded::call(self.channel(addr)?, PUSH, messages).await
+    }
+
+    /// Asks the process at `addr` for a sign of life: any answer of its own is
+    /// one, whatever it says. Without one in time its connection is replaced.
+    pub(crate) async fn is_alive(&self, addr: &str, timeout: Duration) -> bool {
+        let check = async {
+            // A request without fields asks for the process as a whole.
+            let request = Request::new(Vec::new());
+            encoded::call(self.channel(addr)?, HEALTH_CHECK, request).await
+        };
+        let is_alive = match tokio::time::timeout(timeout, check).await {
+            Ok(Ok(())) => true,
+            Ok(Err(status)) => {
+                status.code() == Code::Unimplemented || status.code() == Code::NotFound
+            }
+            Err(_) => false,
+        };
+        if !is_alive {
+            self.channels.lock().remove(addr);
+        }
+        is_alive
+    }
+
     /// Closes the connections to addresses for which `keep` is false.
     pub(crate) fn retain(&self, keep: impl Fn(&str) -> bool) {
         self.channels.lock().retain(|addr, _| keep(addr));
@@ -73,7 +114,8 @@ impl Clients {
             .tcp_nodelay(true)
             .http2_adaptive_window(true)
             .http2_keep_alive_interval(Duration::from_secs(10))
-            .keep_alive_timeout(Duration::from_secs(5));
+            .keep_alive_timeout(Duration::from_secs(5))
+            .keep_alive_while_idle(true);
         let mut channels = self.channels.lock();
         Ok(channels
             .entry(addr.to_owned())

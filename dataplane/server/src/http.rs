@@ -1,29 +1,33 @@
 //! The HTTP server: HTTP/1.1 and HTTP/2 without TLS on one listener.
 
-use std::{convert::Infallible, io, sync::Arc, time::Duration};
+mod connection;
+mod life;
+
+use std::{io, sync::Arc, time::Duration};
 
 use axum::Router;
-use hyper::{body::Incoming, service::service_fn};
 use hyper_util::{
-    rt::{TokioExecutor, TokioIo, TokioTimer},
-    server::{conn::auto, graceful::GracefulShutdown},
+    rt::{TokioExecutor, TokioTimer},
+    server::conn::auto,
 };
 use tokio::{
     net::{TcpListener, TcpStream},
     sync::Semaphore,
 };
-use tokio_util::sync::CancellationToken;
-use tower::Service as _;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::{debug, warn};
+
+pub(crate) use life::Lifetimes;
 
 /// Limits of the server.
 #[derive(Debug, Clone)]
 pub(crate) struct Limits {
     /// Connections served at once; further ones wait to be accepted.
     pub max_connections: usize,
-    /// Longest wait for the first byte of a connection and for the head of an
-    /// HTTP/1 request.
-    pub read_header_timeout: Duration,
+    /// Longest wait for the first byte of a connection.
+    pub first_byte_timeout: Duration,
+    /// How long connections live.
+    pub lifetimes: Lifetimes,
     /// Longest wait for open requests when the server stops.
     pub graceful_shutdown_timeout: Duration,
 }
@@ -36,7 +40,7 @@ pub(crate) async fn serve(
     limits: Limits,
     shutdown: CancellationToken,
 ) {
-    let graceful = GracefulShutdown::new();
+    let open = TaskTracker::new();
     let connections = Arc::new(Semaphore::new(limits.max_connections));
     let builder = Arc::new(connection_builder(&limits));
     loop {
@@ -54,12 +58,12 @@ pub(crate) async fn serve(
                 }
             },
         };
-        let watcher = graceful.watcher();
         let router = router.clone();
         let builder = Arc::clone(&builder);
         let shutdown = shutdown.clone();
-        let patience = limits.read_header_timeout;
-        tokio::spawn(async move {
+        let patience = limits.first_byte_timeout;
+        let lifetimes = limits.lifetimes;
+        open.spawn(async move {
             let _permit = permit;
             let silent = tokio::select! {
                 () = shutdown.cancelled() => true,
@@ -71,11 +75,12 @@ pub(crate) async fn serve(
             if let Err(error) = stream.set_nodelay(true) {
                 debug!(%error, "cannot set TCP_NODELAY");
             }
-            serve_connection(stream, router, &builder, watcher).await;
+            connection::serve(stream, router, &builder, lifetimes, shutdown).await;
         });
     }
     drop(listener);
-    if tokio::time::timeout(limits.graceful_shutdown_timeout, graceful.shutdown())
+    open.close();
+    if tokio::time::timeout(limits.graceful_shutdown_timeout, open.wait())
         .await
         .is_err()
     {
@@ -96,7 +101,9 @@ fn connection_builder(limits: &Limits) -> auto::Builder<TokioExecutor> {
     builder
         .http1()
         .timer(TokioTimer::new())
-        .header_read_timeout(limits.read_header_timeout);
+        // The life of a connection bounds both what is idle and heads. This
+        // timer of hyper's is one for both, and the last resort.
+        .header_read_timeout(head_timeout(&limits.lifetimes));
     builder
         .http2()
         .timer(TokioTimer::new())
@@ -106,22 +113,10 @@ fn connection_builder(limits: &Limits) -> auto::Builder<TokioExecutor> {
     builder
 }
 
-async fn serve_connection(
-    stream: TcpStream,
-    router: Router,
-    builder: &auto::Builder<TokioExecutor>,
-    watcher: hyper_util::server::graceful::Watcher,
-) {
-    let service = service_fn(move |request: http::Request<Incoming>| {
-        let mut router = router.clone();
-        async move { Ok::<_, Infallible>(router.call(request).await.unwrap_or_else(|e| match e {})) }
-    });
-    let connection = builder
-        .serve_connection(TokioIo::new(stream), service)
-        .into_owned();
-    if let Err(error) = watcher.watch(connection).await {
-        debug!(%error, "connection ended with an error");
-    }
+/// Returns when a connection of HTTP/1 that does not send a request is cut off.
+fn head_timeout(lifetimes: &Lifetimes) -> Option<Duration> {
+    let Lifetimes { head, idle, .. } = *lifetimes;
+    (!head.is_zero() && !idle.is_zero()).then(|| head.saturating_add(idle))
 }
 
 /// Waits after a failed accept: errors such as "too many open files" would

@@ -18,9 +18,9 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::{info, warn};
 
 use crate::{
-    admission::Admission,
+    admission::{Admission, AdmissionMetrics, Bounds},
     clients::Clients,
-    distributor::{Distributor, Replicator},
+    distributor::{Distributor, Ingesters, Replicator},
     http,
     ingester::Ingester,
     lifecycle::Lifecycle,
@@ -75,9 +75,9 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> Result<()> {
         rings,
         parts.checks(),
     );
-    let admission = Admission::new(settings::max_open_bytes(&config), REQUEST_TIMEOUT);
-    let router = admission
-        .guard(parts.routes.clone())
+    let router = parts
+        .routes
+        .clone()
         .merge(pages.routes())
         .fallback(not_found);
     let router = requests.observe(router);
@@ -110,7 +110,9 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> Result<()> {
     let stopping = Instant::now();
     serving.cancel();
     server.await.context("the HTTP server ended early")?;
-    parts.flush().await;
+    parts
+        .flush(config.server.graceful_shutdown_timeout.get())
+        .await;
     shutdown_duration.observe_flush(stopping.elapsed());
     parts.finish(&config, lifecycle).await;
     shared.stop().await;
@@ -171,6 +173,8 @@ impl Shared {
 /// The components of this process.
 struct Parts {
     routes: Router,
+    /// The bounds of each component.
+    admissions: Vec<(&'static str, Admission)>,
     distributor: Option<DistributorPart>,
     ingester: Option<IngesterPart>,
     ring: RingView,
@@ -197,10 +201,12 @@ impl Parts {
     ) -> Result<Self> {
         let mut parts = Self {
             routes: Router::new(),
+            admissions: Vec::new(),
             distributor: None,
             ingester: None,
             ring: shared.ring.clone(),
         };
+        let mut ingesters = Ingesters::new(Arc::clone(&shared.clients));
         if config.target.runs(Target::Ingester) {
             let database = open_database(config, registry)?;
             let ingester = Ingester::new(
@@ -208,10 +214,13 @@ impl Parts {
                 shared.ring.clone(),
                 settings::series_limits(config),
             );
-            parts.routes = parts.routes.merge(ingester.routes(rpc));
+            parts.serve("ingester", settings::inner_bounds(config), ingester.routes(rpc));
+            let entry =
+                settings::lifecycler(config, shared.gossip.advertised().ip(), http_addr.port())?;
+            ingesters = ingesters.with_own(entry.addr.clone(), ingester);
             let lifecycle = Lifecycle::new(
                 shared.gossip.kv(),
-                settings::lifecycler(config, shared.gossip.advertised().ip(), http_addr.port())?,
+                entry,
                 settings::ingester_registration(config),
             )?;
             parts.ingester = Some(IngesterPart {
@@ -220,8 +229,9 @@ impl Parts {
             });
         }
         if config.target.runs(Target::Distributor) {
-            let part = DistributorPart::build(config, shared, http_addr)?;
-            parts.routes = parts.routes.merge(part.distributor.routes(rpc));
+            let part = DistributorPart::build(config, shared, http_addr, ingesters, registry)?;
+            let routes = part.distributor.routes(rpc);
+            parts.serve("distributor", settings::push_bounds(config), routes);
             parts.distributor = Some(part);
         }
         if config.target.runs(Target::Querier) {
@@ -232,9 +242,20 @@ impl Parts {
             );
             let querier = Querier::new(readers, settings::query_limits(config));
             let rpc = rpc.clone().with_max_message_bytes(MAX_QUERY_BYTES);
-            parts.routes = parts.routes.merge(querier.routes(&rpc));
+            parts.serve("querier", settings::inner_bounds(config), querier.routes(&rpc));
         }
+        let admissions = std::mem::take(&mut parts.admissions);
+        registry.register_collector(Box::new(AdmissionMetrics::new(admissions)));
         Ok(parts)
+    }
+
+    /// Adds the routes of a component, within bounds of their own: what one
+    /// component is asked starves no other.
+    fn serve(&mut self, component: &'static str, bounds: Bounds, routes: Router) {
+        let admission = Admission::new(bounds, REQUEST_TIMEOUT);
+        let routes = admission.guard(routes);
+        self.routes = std::mem::take(&mut self.routes).merge(routes);
+        self.admissions.push((component, admission));
     }
 
     /// Returns what must hold before the process is ready.
@@ -291,9 +312,9 @@ impl Parts {
     }
 
     /// Waits for what is still being written.
-    async fn flush(&self) {
+    async fn flush(&self, patience: Duration) {
         if let Some(part) = &self.distributor {
-            part.distributor.finish().await;
+            part.distributor.finish(patience).await;
         }
     }
 
@@ -313,21 +334,28 @@ impl Parts {
 }
 
 impl DistributorPart {
-    fn build(config: &Config, shared: &Shared, http_addr: SocketAddr) -> Result<Self> {
+    fn build(
+        config: &Config,
+        shared: &Shared,
+        http_addr: SocketAddr,
+        ingesters: Ingesters,
+        registry: &mut Registry,
+    ) -> Result<Self> {
         let key = config.distributor.ring.kvstore.distributor_ring_key();
         let kv = shared.gossip.kv();
         let ring = settings::distributor_ring(config);
         let watcher = RingWatcher::new(kv.clone(), DISTRIBUTOR_RING, key, ring);
         let ring = watcher.view();
         shared.tasks.spawn(watcher.run(shared.stop.clone()));
-        let replicator = Replicator::new(
+        let replicator = Replicator::start(
             shared.ring.clone(),
-            Arc::clone(&shared.clients),
-            config.limits.ingestion_tenant_shard_size,
-            config.distributor.pushtimeout.get(),
+            ingesters,
+            settings::replication(config),
+            registry,
         );
         let distributor = Distributor::new(
             replicator,
+            config.limits.ingestion_tenant_shard_size,
             settings::push_limits(config),
             settings::rate(config),
             ring.clone(),

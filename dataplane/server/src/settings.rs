@@ -1,6 +1,7 @@
 //! From the configuration to what each component takes.
 
 mod gossip;
+mod replication;
 mod ring;
 
 use std::net::{IpAddr, SocketAddr};
@@ -10,9 +11,10 @@ use anyhow::{Context as _, Result};
 use contract::Config;
 use profile::{LabelLimits, pprof};
 
-use crate::{distributor, http, ingester::SeriesLimits, querier, ring_view::unix_seconds};
+use crate::{admission::Bounds, distributor, http, ingester::SeriesLimits, querier, ring_view::unix_seconds};
 
 pub(crate) use gossip::gossip;
+pub(crate) use replication::{push_bounds, replication};
 pub(crate) use ring::{
     distributor_entry, distributor_registration, distributor_ring, ingester_registration,
     lifecycler, ring,
@@ -72,7 +74,15 @@ pub(crate) fn http_limits(config: &Config) -> http::Limits {
         } else {
             connections
         },
-        read_header_timeout: config.server.http_server_read_timeout.get(),
+        first_byte_timeout: config.server.http_server_read_timeout.get(),
+        lifetimes: http::Lifetimes {
+            head: config.server.http_server_read_timeout.get(),
+            idle: config.server.http_server_idle_timeout.get(),
+            age: config.server.http_server_max_connection_age.get(),
+            http2_idle: config.server.grpc_server_max_connection_idle.get(),
+            http2_age: config.server.grpc_server_max_connection_age.get(),
+            http2_grace: config.server.grpc_server_max_connection_age_grace.get(),
+        },
         graceful_shutdown_timeout: config.server.graceful_shutdown_timeout.get(),
     }
 }
@@ -87,10 +97,13 @@ pub(crate) fn max_body_bytes(config: &Config) -> usize {
     (config.limits.ingestion_body_limit_mb * MEBIBYTE) as usize
 }
 
-/// Returns how many bytes the bodies of all open requests may take: two of the
-/// largest, one of them compressed, or many of the usual ones.
-pub(crate) fn max_open_bytes(config: &Config) -> usize {
-    max_body_bytes(config).saturating_mul(2).max(MIN_OPEN_BYTES)
+/// Returns how much ingesters and queriers each work on at once: two of the
+/// largest bodies, one of them compressed, or many of the usual ones.
+pub(crate) fn inner_bounds(config: &Config) -> Bounds {
+    Bounds {
+        requests: 0,
+        bytes: max_body_bytes(config).saturating_mul(2).max(MIN_OPEN_BYTES),
+    }
 }
 
 /// Says why writes would fail, if they would.

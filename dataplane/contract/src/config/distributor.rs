@@ -11,8 +11,35 @@ use crate::duration::Duration;
 pub struct Distributor {
     /// How long one write to one ingester may take.
     pub pushtimeout: Duration,
+    /// What waits for ingesters that missed it.
+    pub handoff: HandOff,
+    /// Most bytes on their way to one ingester.
+    pub ingester_max_inflight_bytes: u64,
+    /// Pushes that are worked on at once.
+    pub instance_limits: InstanceLimits,
     /// The ring by which distributors know how many they are.
     pub ring: DistributorRing,
+}
+
+/// What waits for an ingester that missed it, until it is back.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct HandOff {
+    /// Most bytes that wait for one ingester; 0 keeps nothing.
+    pub max_bytes: u64,
+    /// How long a profile waits before it is dropped.
+    pub max_age: Duration,
+}
+
+/// Bounds of all pushes together that one distributor works on.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct InstanceLimits {
+    /// Most pushes at once; 0 is no limit.
+    pub max_inflight_push_requests: u32,
+    /// Most bytes of pushes at once, as received and as decompressed; at least those of one of the
+    /// largest pushes are taken.
+    pub max_inflight_push_requests_bytes: u64,
 }
 
 /// How a distributor appears in the ring of distributors.
@@ -43,7 +70,28 @@ impl Default for Distributor {
     fn default() -> Self {
         Self {
             pushtimeout: Duration::from_secs(5),
+            handoff: HandOff::default(),
+            ingester_max_inflight_bytes: 64 << 20,
+            instance_limits: InstanceLimits::default(),
             ring: DistributorRing::default(),
+        }
+    }
+}
+
+impl Default for HandOff {
+    fn default() -> Self {
+        Self {
+            max_bytes: 64 << 20,
+            max_age: Duration::from_secs(600),
+        }
+    }
+}
+
+impl Default for InstanceLimits {
+    fn default() -> Self {
+        Self {
+            max_inflight_push_requests: 2000,
+            max_inflight_push_requests_bytes: 256 << 20,
         }
     }
 }

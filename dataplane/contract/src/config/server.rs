@@ -5,6 +5,9 @@ use serde::{Deserialize, Serialize};
 use crate::duration::Duration;
 use crate::ports;
 
+/// What Grafana Pyroscope calls forever: the longest duration of Go.
+const FOREVER: Duration = Duration::LONGEST;
+
 /// The listener for HTTP and gRPC, and logging.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -19,6 +22,17 @@ pub struct Server {
     pub graceful_shutdown_timeout: Duration,
     /// Longest time to read a request.
     pub http_server_read_timeout: Duration,
+    /// How long an HTTP/1 connection may have no request, and one of HTTP/2 none open, before it is
+    /// closed; 0 is forever.
+    pub http_server_idle_timeout: Duration,
+    /// Age from which connections are closed between requests; 0 is never.
+    pub http_server_max_connection_age: Duration,
+    /// As `http_server_max_connection_age`, for HTTP/2 alone.
+    pub grpc_server_max_connection_age: Duration,
+    /// How long requests of an HTTP/2 connection that is too old may take to end.
+    pub grpc_server_max_connection_age_grace: Duration,
+    /// As `http_server_idle_timeout`, for HTTP/2 alone.
+    pub grpc_server_max_connection_idle: Duration,
     /// Largest gRPC message that is read, in bytes.
     pub grpc_server_max_recv_msg_size: u64,
     /// Form of log lines.
@@ -63,6 +77,11 @@ impl Default for Server {
             http_listen_conn_limit: 0,
             graceful_shutdown_timeout: Duration::from_secs(30),
             http_server_read_timeout: Duration::from_secs(30),
+            http_server_idle_timeout: Duration::from_secs(120),
+            http_server_max_connection_age: Duration::from_secs(300),
+            grpc_server_max_connection_age: FOREVER,
+            grpc_server_max_connection_age_grace: FOREVER,
+            grpc_server_max_connection_idle: FOREVER,
             grpc_server_max_recv_msg_size: 100 << 20,
             log_format: LogFormat::Logfmt,
             log_level: LogLevel::Info,

@@ -35,6 +35,36 @@ pub(super) const SETTINGS: &[Setting] = &[
         "Longest time to read a request.",
     ),
     sets(
+        "server.http-idle-timeout",
+        "server.http_server_idle_timeout",
+        Kind::Duration,
+        "How long a connection may have no request before it is closed; 0 is forever.",
+    ),
+    sets(
+        "server.http-max-connection-age",
+        "server.http_server_max_connection_age",
+        Kind::Duration,
+        "Age, give or take a tenth, from which a connection ends with its next answer, so that load balancers spread clients anew; no request is cut off. 0 is never. Not a flag of Grafana Pyroscope.",
+    ),
+    sets(
+        "server.grpc.keepalive.max-connection-age",
+        "server.grpc_server_max_connection_age",
+        Kind::Duration,
+        "As -server.http-max-connection-age, for HTTP/2 and so for gRPC alone; the shorter one holds.",
+    ),
+    sets(
+        "server.grpc.keepalive.max-connection-age-grace",
+        "server.grpc_server_max_connection_age_grace",
+        Kind::Duration,
+        "How long the requests of an HTTP/2 connection that is too old may take to end; then they are cut off.",
+    ),
+    sets(
+        "server.grpc.keepalive.max-connection-idle",
+        "server.grpc_server_max_connection_idle",
+        Kind::Duration,
+        "As -server.http-idle-timeout, for HTTP/2 and so for gRPC alone; the shorter one holds.",
+    ),
+    sets(
         "server.grpc-max-recv-msg-size-bytes",
         "server.grpc_server_max_recv_msg_size",
         Kind::SIZE,

@@ -8,10 +8,16 @@ use pyroscope_contract::settings::{Effect, Setting, all, by_flag, by_path};
 use serde_json::Value;
 
 /// Flags that Grafana Pyroscope does not have.
-const OWN: [&str; 4] = [
+const OWN: [&str; 10] = [
     "config.verify",
+    "distributor.handoff.max-age",
+    "distributor.handoff.max-bytes",
+    "distributor.ingester-max-inflight-bytes",
+    "distributor.instance-limits.max-inflight-push-requests",
+    "distributor.instance-limits.max-inflight-push-requests-bytes",
     "ingester.auto-forget-unhealthy-periods",
     "ingester.max-head-bytes",
+    "server.http-max-connection-age",
     "server.phlare-metric-names",
 ];
 

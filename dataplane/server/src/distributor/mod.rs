@@ -5,7 +5,10 @@ mod prepare;
 mod rate;
 mod replicate;
 
-use std::{sync::Arc, time::Instant};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use axum::{
     Router,
@@ -18,7 +21,7 @@ use tonic::Status;
 
 pub(crate) use prepare::Limits;
 pub(crate) use rate::Rate;
-pub(crate) use replicate::Replicator;
+pub(crate) use replicate::{Ingesters, ReplicationOptions, Replicator};
 
 use crate::{
     ring_view::{RingView, unix_nanos, unix_seconds},
@@ -31,6 +34,8 @@ use rate::RateLimiter;
 #[derive(Debug, Clone)]
 pub(crate) struct Distributor {
     replicator: Replicator,
+    /// Ingesters that a tenant writes to; 0 is all.
+    shard_size: usize,
     limits: Arc<Limits>,
     /// What a tenant may push to all distributors together.
     rate: Rate,
@@ -42,9 +47,16 @@ pub(crate) struct Distributor {
 impl Distributor {
     /// Creates a distributor that writes through `replicator`. Each of the
     /// distributors in the ring `peers` takes an equal share of the `rate`.
-    pub(crate) fn new(replicator: Replicator, limits: Limits, rate: Rate, peers: RingView) -> Self {
+    pub(crate) fn new(
+        replicator: Replicator,
+        shard_size: usize,
+        limits: Limits,
+        rate: Rate,
+        peers: RingView,
+    ) -> Self {
         Self {
             replicator,
+            shard_size,
             limits: Arc::new(limits),
             rate,
             limiter: Arc::default(),
@@ -71,9 +83,10 @@ impl Distributor {
             .route("/pyroscope/ingest", ingest)
     }
 
-    /// Waits for the writes that go on in the background.
-    pub(crate) async fn finish(&self) {
-        self.replicator.finish().await;
+    /// Waits for the writes that go on in the background, for as long as
+    /// `patience` lasts.
+    pub(crate) async fn finish(&self, patience: Duration) {
+        self.replicator.finish(patience).await;
     }
 
     /// Stores a request's valid profiles; answers with an error when some are
@@ -111,7 +124,9 @@ impl Distributor {
                 mebibytes(outcome.bytes as f64)
             )));
         }
-        self.replicator.write(tenant, outcome.prepared).await?;
+        self.replicator
+            .write(tenant, self.shard_size, outcome.prepared)
+            .await?;
         if outcome.rejected == 0 {
             Ok(())
         } else {

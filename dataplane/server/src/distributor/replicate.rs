@@ -1,124 +1,161 @@
 //! Writes prepared profiles to the ingesters that own them.
+//!
+//! Each push makes one [call](send) to each of its ingesters and is answered as
+//! soon as a quorum of every profile's has it on disk. What other ingesters
+//! miss waits in the [outbox] until the [courier] has brought it to them, so a
+//! slow or restarting ingester has no holes for good.
+
+mod courier;
+mod ingesters;
+mod metrics;
+mod outbox;
+mod send;
+mod shipment;
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
-use futures::{StreamExt as _, stream::FuturesUnordered};
-use proto::push::v1::{PushRequest, RawProfileSeries, RawSample};
+use prometheus_client::registry::Registry;
 use ring::{
     Op, Ring,
-    batch::{Batch, Decision, Family},
+    batch::{Batch, Family},
+    peers::{Answer, Limits},
 };
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 use tokio_util::task::TaskTracker;
 use tonic::{Code, Status};
-use tracing::debug;
-use uuid::Uuid;
+use tracing::warn;
+
+pub(crate) use ingesters::Ingesters;
 
 use super::prepare::Prepared;
 use crate::{
-    clients::{Clients, request},
     ring_view::{RingView, unix_seconds},
     rpc::TenantId,
 };
+use courier::Courier;
+use metrics::ReplicationMetrics;
+use outbox::Outbox;
+use send::Sending;
+use shipment::Shipment;
 
 /// Most bytes of writes under way, each copy of a profile counted.
 const MAX_IN_FLIGHT_BYTES: u32 = 256 << 20;
 
-/// What the smallest write counts for.
-const MIN_WRITE_BYTES: u32 = 16 << 10;
+/// How a replicator is run.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct ReplicationOptions {
+    /// How long a push may take, and a single call.
+    pub timeout: Duration,
+    /// Bounds for each ingester.
+    pub peers: Limits,
+}
 
 /// Writes to the ring with quorum; cheap to clone.
 #[derive(Debug, Clone)]
 pub(crate) struct Replicator {
     ring: RingView,
-    clients: Arc<Clients>,
-    /// Ingesters that a tenant writes to; 0 is all.
-    shard_size: usize,
+    ingesters: Ingesters,
     timeout: Duration,
+    outbox: Arc<Outbox>,
+    metrics: ReplicationMetrics,
     /// Writes that go on after their request was answered.
     background: TaskTracker,
+    couriers: TaskTracker,
     /// Bytes that writes may still take. Writes wait here when ingesters are
     /// slow, and fail when they wait for longer than the timeout.
     room: Arc<Semaphore>,
 }
 
 impl Replicator {
-    /// Creates a replicator to `shard_size` ingesters per tenant, 0 being all;
-    /// one that takes longer than `timeout` counts as failed.
-    pub(crate) fn new(
+    /// Starts a replicator to the ingesters of `ring`; within a runtime.
+    pub(crate) fn start(
         ring: RingView,
-        clients: Arc<Clients>,
-        shard_size: usize,
-        timeout: Duration,
+        ingesters: Ingesters,
+        options: ReplicationOptions,
+        registry: &mut Registry,
     ) -> Self {
+        let outbox = Arc::new(Outbox::new(options.peers));
+        let courier = Courier {
+            outbox: Arc::clone(&outbox),
+            ring: ring.clone(),
+            ingesters: ingesters.clone(),
+            timeout: options.timeout,
+        };
+        let couriers = TaskTracker::new();
+        couriers.spawn(courier.run());
         Self {
+            metrics: ReplicationMetrics::register(registry, &ring, Arc::clone(&outbox)),
             ring,
-            clients,
-            shard_size,
-            timeout,
+            ingesters,
+            timeout: options.timeout,
+            outbox,
             background: TaskTracker::new(),
+            couriers,
             room: Arc::new(Semaphore::new(MAX_IN_FLIGHT_BYTES as usize)),
         }
     }
 
-    /// Waits for the writes that are still under way.
-    pub(crate) async fn finish(&self) {
+    /// Waits for the writes that are still under way, and brings ingesters what
+    /// they missed, for as long as `patience` lasts.
+    pub(crate) async fn finish(&self, patience: Duration) {
         self.background.close();
-        self.background.wait().await;
+        self.couriers.close();
+        let finished = async {
+            self.background.wait().await;
+            self.outbox.update(|peers, _| peers.stop());
+            self.couriers.wait().await;
+        };
+        if tokio::time::timeout(patience, finished).await.is_err() {
+            self.outbox.update(|peers, _| peers.clear());
+        }
+        let lost = self.outbox.counts().stopped;
+        if lost > 0 {
+            warn!(
+                profiles = lost,
+                "stopped before ingesters were back that missed profiles; a quorum has them"
+            );
+        }
     }
 
     /// Returns once a quorum of its ingesters has made each profile durable;
-    /// the other replicas are written in the background, each for no longer
-    /// than the timeout.
+    /// the other replicas are written in the background. A tenant writes to
+    /// `shard_size` ingesters, 0 being all.
     ///
     /// # Errors
     ///
-    /// `unavailable` when a quorum cannot be reached or too much is being
-    /// written; an ingester's refusal (limits, invalid profiles) as it came.
+    /// `unavailable` when a quorum cannot be reached in time or too much is
+    /// being written; an ingester's refusal (limits, invalid profiles) as it
+    /// came.
     pub(crate) async fn write(
         &self,
         tenant: &TenantId,
+        shard_size: usize,
         profiles: Vec<Prepared>,
     ) -> Result<(), Status> {
         if profiles.is_empty() {
             return Ok(());
         }
-        let ring = self.ring.shard(tenant.as_str(), self.shard_size);
+        let ring = self.ring.shard(tenant.as_str(), shard_size);
         let batch = plan(&ring, &profiles, unix_seconds())?;
-        let room = self.room(&batch, &profiles).await?;
-        let pushes: Vec<_> = batch
-            .calls()
-            .iter()
-            .map(|call| {
-                (
-                    call.instance.addr.clone(),
-                    push_request(&profiles, &call.items),
-                )
-            })
-            .collect();
+        let shipments = shipments(&batch, profiles);
+        let room = self.room(&shipments).await?;
         let (decided, decision) = oneshot::channel();
-        let replicator = self.clone();
-        let tenant = tenant.clone();
+        let sending = Sending::new(self.clone(), tenant.clone(), batch, shipments);
         self.background.spawn(async move {
             let _room = room;
-            replicator.send(&tenant, batch, pushes, decided).await;
+            sending.run(decided).await;
         });
         decision
             .await
             .unwrap_or_else(|_| Err(Status::internal("a write ended early")))
     }
 
-    /// Waits until the copies of a batch may be sent.
-    async fn room(
-        &self,
-        batch: &Batch<Status>,
-        profiles: &[Prepared],
-    ) -> Result<OwnedSemaphorePermit, Status> {
-        let copies = batch.calls().iter().flat_map(|call| &call.items);
-        let bytes: usize = copies.map(|&item| profiles[item].raw.len()).sum();
+    /// Waits until the copies of a push may be sent.
+    async fn room(&self, shipments: &[Arc<Shipment>]) -> Result<OwnedSemaphorePermit, Status> {
+        let bytes: u64 = shipments.iter().map(|shipment| shipment.bytes()).sum();
         // What is larger than all the room is written alone.
         let bytes = u32::try_from(bytes).map_or(MAX_IN_FLIGHT_BYTES, |bytes| {
-            bytes.clamp(MIN_WRITE_BYTES, MAX_IN_FLIGHT_BYTES)
+            bytes.min(MAX_IN_FLIGHT_BYTES)
         });
         let room = Arc::clone(&self.room).acquire_many_owned(bytes);
         match tokio::time::timeout(self.timeout, room).await {
@@ -127,55 +164,6 @@ impl Replicator {
                 "too many writes are under way; try again later",
             )),
         }
-    }
-
-    /// Sends every push and reports the decision as soon as it is certain.
-    async fn send(
-        &self,
-        tenant: &TenantId,
-        mut batch: Batch<Status>,
-        pushes: Vec<(String, PushRequest)>,
-        decided: oneshot::Sender<Result<(), Status>>,
-    ) {
-        let mut decided = Some(decided);
-        let mut calls: FuturesUnordered<_> = pushes
-            .into_iter()
-            .enumerate()
-            .map(|(call, (addr, push))| async move { (call, self.push(tenant, addr, push).await) })
-            .collect();
-        while let Some((call, result)) = calls.next().await {
-            batch.record(call, result.map_err(|status| (family(&status), status)));
-            if let Some(decision) = batch.decision()
-                && let Some(decided) = decided.take()
-            {
-                let result = match decision {
-                    Decision::Success => Ok(()),
-                    Decision::Failed { error, .. } => Err(verdict(error)),
-                };
-                // The client may be gone; the write goes on all the same.
-                let _ = decided.send(result);
-            }
-        }
-    }
-
-    async fn push(&self, tenant: &TenantId, addr: String, push: PushRequest) -> Result<(), Status> {
-        let call = async {
-            self.clients
-                .ingester(&addr)?
-                .push(request(tenant, self.timeout, push))
-                .await
-        };
-        let result = match tokio::time::timeout(self.timeout, call).await {
-            Ok(result) => result.map(|_| ()),
-            Err(_) => Err(Status::deadline_exceeded("no answer in time")),
-        };
-        result.map_err(|status| {
-            debug!(addr, error = %status, "ingester did not take a push");
-            Status::new(
-                status.code(),
-                format!("ingester {addr}: {}", status.message()),
-            )
-        })
     }
 }
 
@@ -199,21 +187,22 @@ fn plan(ring: &Ring, profiles: &[Prepared], now: i64) -> Result<Batch<Status>, S
     Ok(Batch::new(sets))
 }
 
-fn push_request(profiles: &[Prepared], items: &[usize]) -> PushRequest {
-    let series = items.iter().map(|&item| {
-        let profile = &profiles[item];
-        RawProfileSeries {
-            labels: profile.labels.to_proto(),
-            samples: vec![RawSample {
-                raw_profile: profile.raw.clone(),
-                id: Uuid::from_bytes(profile.id).to_string(),
-            }],
-            annotations: Vec::new(),
-        }
-    });
-    PushRequest {
-        series: series.collect(),
-    }
+/// Packs what each call carries. Calls with the same profiles share a shipment,
+/// and with it the work of encoding it.
+fn shipments(batch: &Batch<Status>, profiles: Vec<Prepared>) -> Vec<Arc<Shipment>> {
+    let profiles = Arc::new(profiles);
+    let mut known: HashMap<&[usize], Arc<Shipment>> = HashMap::new();
+    let shipment = |items: &Vec<usize>| {
+        Arc::new(Shipment::new(Arc::clone(&profiles), items.clone()))
+    };
+    batch
+        .calls()
+        .iter()
+        .map(|call| {
+            let known = known.entry(&call.items);
+            Arc::clone(known.or_insert_with(|| shipment(&call.items)))
+        })
+        .collect()
 }
 
 /// Tells whose fault an ingester's refusal is.
@@ -223,6 +212,19 @@ fn family(status: &Status) -> Family {
             Family::Client
         }
         _ => Family::Server,
+    }
+}
+
+/// Tells whether what was not taken may be taken later. An ingester that says
+/// anything but that it is unavailable says it again.
+fn answer(status: &Status) -> Answer {
+    let is_its_own = std::error::Error::source(status).is_none();
+    match status.code() {
+        Code::Unavailable | Code::DeadlineExceeded | Code::Cancelled | Code::Aborted => {
+            Answer::Failed
+        }
+        _ if is_its_own => Answer::Refused,
+        _ => Answer::Failed,
     }
 }
 

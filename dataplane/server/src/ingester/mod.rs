@@ -87,7 +87,16 @@ impl Ingester {
             .route("/reader.v1.ReaderService/Merge", read!(unary_grpc, merge))
     }
 
-    async fn push(&self, tenant: &TenantId, request: PushRequest) -> Result<PushResponse, Status> {
+    /// Stores the profiles of a message.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::store`].
+    pub(crate) async fn push(
+        &self,
+        tenant: &TenantId,
+        request: PushRequest,
+    ) -> Result<PushResponse, Status> {
         let mut profiles = Vec::new();
         for series in request.series {
             let labels = Labels::from_proto(series.labels)
@@ -99,13 +108,28 @@ impl Ingester {
                 raw: sample.raw_profile,
             }));
         }
+        self.store(tenant, profiles).await?;
+        Ok(PushResponse {})
+    }
+
+    /// Stores profiles as a push does; a distributor of this process calls it
+    /// directly.
+    ///
+    /// # Errors
+    ///
+    /// `unavailable` for what passes, `resource_exhausted` for the limit of
+    /// series, `invalid_argument` for bad profiles. What is not refused is
+    /// stored in any case.
+    pub(crate) async fn store(
+        &self,
+        tenant: &TenantId,
+        profiles: Vec<IncomingProfile>,
+    ) -> Result<(), Status> {
         let limits = PushLimits {
             max_series: self.max_series(),
         };
         let pushed = self.database.push(tenant.as_str(), profiles, limits).await;
-        pushed
-            .map(|()| PushResponse {})
-            .map_err(|error| refusal(&error))
+        pushed.map_err(|error| refusal(&error))
     }
 
     /// Returns this ingester's share of the tenant's series; zero: any number.

@@ -1,17 +1,17 @@
 //! Reads from every holder of profiles in the ring.
 //!
-//! A write is acknowledged by a quorum of W holders, so any W−1 of them may be
-//! missing and each acknowledged profile is still seen. One more and a read
-//! fails: a short answer is never given as a whole one.
+//! A write is acknowledged by a quorum of W holders, so any W−1 of them, or with
+//! zones on all those of W−1 zones, may be missing and each acknowledged profile
+//! is still seen. One more and a read fails: a short answer is never given as a
+//! whole one.
 
-use std::{collections::BTreeSet, future::Future, sync::Arc, time::Duration};
+use std::{future::Future, sync::Arc, time::Duration};
 
 use futures::{StreamExt as _, stream::FuturesUnordered};
 use proto::{
     ingester::v1::ingester_service_client::IngesterServiceClient,
     reader::v1::{MergeFormat, MergeRequest, SelectRequest, SelectResponse},
 };
-use ring::Ring;
 use tokio::task::block_in_place;
 use tonic::{Request, Response, Status, transport::Channel};
 use tracing::warn;
@@ -171,11 +171,15 @@ impl Readers {
     where
         Fut: Future<Output = Result<T, Status>>,
     {
-        let set = Holders::of(&self.ring.load(), unix_seconds())?;
+        let set = self
+            .ring
+            .load()
+            .read_set(unix_seconds())
+            .map_err(|error| Status::unavailable(error.to_string()))?;
         let mut calls: FuturesUnordered<_> = set
-            .addrs
-            .into_iter()
+            .addrs()
             .map(|addr| {
+                let addr = addr.to_owned();
                 let call = tokio::time::timeout(self.timeout, call(addr.clone()));
                 async move {
                     let slow = |_| Err(Status::deadline_exceeded("no answer in time"));
@@ -183,14 +187,17 @@ impl Readers {
                 }
             })
             .collect();
-        let mut answers = Vec::with_capacity(calls.len());
+        let mut answers: Vec<Answer<T>> = Vec::with_capacity(calls.len());
+        let is_complete = |answers: &[Answer<T>]| {
+            set.is_complete(|addr| answers.iter().any(|answer| answer.addr == addr))
+        };
         let mut failed = Vec::new();
         loop {
-            let next = if answers.len() < set.needed {
-                calls.next().await
-            } else {
+            let next = if is_complete(&answers) {
                 let next = tokio::time::timeout(STRAGGLER_WAIT, calls.next());
                 next.await.unwrap_or(None)
+            } else {
+                calls.next().await
             };
             let Some((addr, result)) = next else {
                 break;
@@ -204,50 +211,15 @@ impl Readers {
                 }
             }
         }
-        if answers.len() < set.needed {
+        if !is_complete(&answers) {
             return Err(Status::unavailable(format!(
-                "{} of the {} ingesters that a complete answer needs have answered: {}",
+                "too many ingesters are missing for a complete answer, {} tolerated; {} have answered: {}",
+                set.tolerated(),
                 answers.len(),
-                set.needed,
                 failed.join("; ")
             )));
         }
         Ok(answers)
-    }
-}
-
-/// Whom a read asks.
-#[derive(Debug, PartialEq, Eq)]
-struct Holders {
-    /// Addresses of the ingesters with a fresh heartbeat, each once.
-    addrs: Vec<String>,
-    /// How many of them have to answer.
-    needed: usize,
-}
-
-impl Holders {
-    /// Finds the holders in `ring` at `now` (Unix seconds).
-    ///
-    /// A ring with fewer instances than replicas is one that is not known in
-    /// full yet, so those that it lacks count as missing. So do instances at an
-    /// address that another one has: only one of them answers there.
-    fn of(ring: &Ring, now: i64) -> Result<Self, Status> {
-        let replicas = ring.config().replication_factor;
-        let needed = ring.instances().len().max(replicas) - contract::tolerated_misses(replicas);
-        let live = ring
-            .replication_set_for_read(now)
-            .map_err(|error| Status::unavailable(error.to_string()))?;
-        let addrs: BTreeSet<_> = live.instances.iter().map(|one| one.addr.clone()).collect();
-        if addrs.len() < needed {
-            return Err(Status::unavailable(format!(
-                "a complete answer needs {needed} ingesters and the ring has {}; try again",
-                addrs.len()
-            )));
-        }
-        Ok(Self {
-            addrs: addrs.into_iter().collect(),
-            needed,
-        })
     }
 }
 
@@ -268,64 +240,9 @@ fn complete(answer: SelectResponse) -> Result<SelectResponse, Status> {
 
 #[cfg(test)]
 mod tests {
-    use proto::{
-        reader::v1::SeriesLabels,
-        ring::{Desc, InstanceDesc},
-    };
-    use ring::RingConfig;
+    use proto::reader::v1::SeriesLabels;
 
     use super::*;
-
-    const NOW: i64 = 1_700_000_000;
-
-    /// A ring of instances at these addresses.
-    fn ring(addrs: &[&str], replication_factor: usize) -> Ring {
-        let instance = |(number, addr): (usize, &&str)| {
-            let instance = InstanceDesc {
-                addr: (*addr).to_owned(),
-                timestamp: NOW,
-                tokens: vec![number as u32],
-                ..InstanceDesc::default()
-            };
-            (number.to_string(), instance)
-        };
-        let desc = Desc {
-            ingesters: addrs.iter().enumerate().map(instance).collect(),
-        };
-        let config = RingConfig {
-            replication_factor,
-            ..RingConfig::default()
-        };
-        Ring::new(&desc, config)
-    }
-
-    fn needed(addrs: &[&str], replication_factor: usize) -> Option<usize> {
-        let holders = Holders::of(&ring(addrs, replication_factor), NOW);
-        holders.ok().map(|holders| holders.needed)
-    }
-
-    #[test]
-    fn a_quorum_less_one_may_be_missing() {
-        assert_eq!(needed(&["a"], 1), Some(1));
-        assert_eq!(needed(&["a", "b", "c"], 1), Some(3));
-        assert_eq!(needed(&["a", "b", "c"], 3), Some(2));
-        assert_eq!(needed(&["a", "b", "c", "d", "e"], 3), Some(4));
-    }
-
-    #[test]
-    fn a_ring_that_is_not_known_in_full_gives_no_short_answer() {
-        assert_eq!(needed(&[], 1), None);
-        assert_eq!(needed(&["a"], 3), None);
-        assert_eq!(needed(&["a", "b"], 3), Some(2));
-        assert_eq!(needed(&["a", "b"], 5), None);
-    }
-
-    #[test]
-    fn two_instances_at_one_address_are_one_answer() {
-        assert_eq!(needed(&["a", "b", "b"], 3), Some(2));
-        assert_eq!(needed(&["a", "a", "a"], 3), None);
-        assert_eq!(needed(&["a", "a"], 1), None);
-    }
 
     #[test]
     fn an_answer_with_columns_of_different_lengths_is_none() {

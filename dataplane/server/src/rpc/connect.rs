@@ -306,7 +306,12 @@ pub(crate) fn error_response(status: &Status) -> Response {
         header::CONTENT_TYPE,
         HeaderValue::from_static("application/json"),
     );
-    if http == StatusCode::TOO_MANY_REQUESTS {
+    let is_passing = [
+        StatusCode::TOO_MANY_REQUESTS,
+        StatusCode::SERVICE_UNAVAILABLE,
+    ]
+    .contains(&http);
+    if is_passing {
         headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
     }
     response

@@ -1,0 +1,183 @@
+//! One push on its way to its ingesters.
+
+use std::{future::Future, sync::Arc, time::Duration};
+
+use futures::{StreamExt as _, stream::FuturesUnordered};
+use ring::{
+    batch::{Batch, Call, Decision, Family},
+    peers::Answer,
+    write::{Step, Write, WriteTimes},
+};
+use tokio::sync::oneshot;
+use tonic::Status;
+use tracing::debug;
+
+use super::{Replicator, answer, family, shipment::Shipment, verdict};
+use crate::rpc::TenantId;
+
+/// How long ingesters that are thought to be down are spared while others may
+/// make a quorum.
+const HEDGE: Duration = Duration::from_millis(250);
+
+/// The wait before the second attempt of a call, and the longest.
+const FIRST_BACKOFF: Duration = Duration::from_millis(50);
+const LONGEST_BACKOFF: Duration = Duration::from_millis(800);
+
+/// Least time for an attempt, however near the deadline is.
+const LEAST_ATTEMPT: Duration = Duration::from_millis(50);
+
+/// Drives a [`Write`].
+#[derive(Debug)]
+pub(super) struct Sending {
+    replicator: Replicator,
+    tenant: TenantId,
+    write: Write<Status>,
+    /// What each call carries.
+    shipments: Vec<Arc<Shipment>>,
+}
+
+/// How an attempt ended.
+enum Attempt {
+    Answered(Result<(), (Family, Status)>),
+    /// It was not made: too much is on its way to the ingester.
+    NoRoom(Status),
+}
+
+impl Sending {
+    pub(super) fn new(
+        replicator: Replicator,
+        tenant: TenantId,
+        batch: Batch<Status>,
+        shipments: Vec<Arc<Shipment>>,
+    ) -> Self {
+        let times = WriteTimes {
+            deadline: replicator.timeout,
+            hedge: HEDGE,
+            first_backoff: FIRST_BACKOFF,
+            longest_backoff: LONGEST_BACKOFF,
+        };
+        let now = replicator.outbox.now();
+        let calls = batch.calls().iter().zip(&shipments);
+        let calls = calls.map(|(call, shipment)| (call.instance.id.as_str(), shipment.bytes()));
+        let open = replicator.outbox.are_open(calls, now);
+        Self {
+            write: Write::new(batch, |call| !open[call], times, now),
+            replicator,
+            tenant,
+            shipments,
+        }
+    }
+
+    /// Makes the calls, tells the decision as soon as it is certain, and sees
+    /// every call to its end.
+    pub(super) async fn run(mut self, decided: oneshot::Sender<Result<(), Status>>) {
+        let mut decided = Some(decided);
+        let mut attempts = FuturesUnordered::new();
+        loop {
+            while let Some(step) = self.write.poll(self.replicator.outbox.now()) {
+                match step {
+                    Step::Call(call) => attempts.push(self.attempt(call)),
+                    Step::HandOff(call) => self.hand_off(call),
+                }
+            }
+            if let Some(result) = self.result()
+                && let Some(decided) = decided.take()
+            {
+                // The client may be gone; the write goes on all the same.
+                let _ = decided.send(result);
+            }
+            let timeout = self.write.next_timeout();
+            if attempts.is_empty() && timeout.is_none() {
+                return;
+            }
+            let outbox = &self.replicator.outbox;
+            tokio::select! {
+                Some((call, attempt)) = attempts.next() => self.ended(call, attempt),
+                () = sleep_until(timeout.map(|at| outbox.instant(at))) => {}
+            }
+        }
+    }
+
+    fn result(&self) -> Option<Result<(), Status>> {
+        Some(match self.write.decision()? {
+            Decision::Success => Ok(()),
+            Decision::Failed { error, .. } => Err(verdict(error)),
+        })
+    }
+
+    fn call(&self, call: usize) -> &Call {
+        &self.write.batch().calls()[call]
+    }
+
+    /// Makes one attempt of a call, at the address that the ingester has now.
+    fn attempt(&self, call: usize) -> impl Future<Output = (usize, Attempt)> + use<> {
+        let replicator = self.replicator.clone();
+        let instance = Arc::clone(&self.call(call).instance);
+        let shipment = Arc::clone(&self.shipments[call]);
+        let tenant = self.tenant.clone();
+        let deadline = self.write.deadline();
+        async move {
+            let attempt = replicator.attempt(&instance, &tenant, &shipment, deadline);
+            (call, attempt.await)
+        }
+    }
+
+    fn ended(&mut self, call: usize, attempt: Attempt) {
+        let now = self.replicator.outbox.now();
+        match attempt {
+            Attempt::Answered(answer) => self.write.answered(call, answer, now),
+            Attempt::NoRoom(status) => self.write.missed(call, status),
+        }
+    }
+
+    fn hand_off(&self, call: usize) {
+        let (id, shipment) = (&self.call(call).instance.id, &self.shipments[call]);
+        self.replicator.outbox.hand_off(id, &self.tenant, shipment);
+    }
+}
+
+impl Replicator {
+    async fn attempt(
+        &self,
+        instance: &ring::Instance,
+        tenant: &TenantId,
+        shipment: &Shipment,
+        deadline: Duration,
+    ) -> Attempt {
+        let id = &instance.id;
+        let Some(ticket) = self.outbox.send(id, shipment.bytes()) else {
+            return Attempt::NoRoom(Status::unavailable(format!(
+                "too much is on its way to ingester {id}; try again later"
+            )));
+        };
+        let ring = self.ring.load();
+        let addr = ring.instance(id).map_or(&instance.addr, |now| &now.addr);
+        let timeout = deadline
+            .saturating_sub(self.outbox.now())
+            .max(LEAST_ATTEMPT);
+        let result = self.ingesters.push(addr, tenant, shipment, timeout).await;
+        let (answer, family) = match &result {
+            Ok(()) => (Answer::Took, Family::Server),
+            Err(status) => (answer(status), family(status)),
+        };
+        self.outbox.answered(id, ticket, answer);
+        self.metrics.count_push(answer);
+        Attempt::Answered(result.map_err(|status| {
+            debug!(ingester = id, addr, error = %status, "an ingester did not take a push");
+            match family {
+                Family::Client => (family, status),
+                Family::Server => {
+                    let text = format!("ingester {addr}: {}", status.message());
+                    (family, Status::new(status.code(), text))
+                }
+            }
+        }))
+    }
+}
+
+async fn sleep_until(at: Option<tokio::time::Instant>) {
+    match at {
+        Some(at) => tokio::time::sleep_until(at).await,
+        None => std::future::pending().await,
+    }
+}
