@@ -14,6 +14,14 @@
     reason = "most of this crate is generated"
 )]
 
+/// What the Java agent sends beside its recordings.
+pub mod agent {
+    /// Version 1.
+    pub mod v1 {
+        include!("gen/agent.v1.rs");
+    }
+}
+
 /// pprof profiles.
 pub mod google {
     /// Version 1, the only one.
@@ -29,6 +37,15 @@ pub mod types {
     pub mod v1 {
         include!("gen/types.v1.rs");
         include!("gen/types.v1.serde.rs");
+    }
+}
+
+/// Profiles of the OpenTelemetry protocol.
+pub mod otlp {
+    /// What its v1development has.
+    pub mod v1 {
+        include!("gen/otlp.v1.rs");
+        include!("gen/otlp.v1.serde.rs");
     }
 }
 
@@ -57,6 +74,32 @@ pub mod ingester {
     pub mod v1 {
         include!("gen/ingester.v1.rs");
         include!("gen/ingester.v1.serde.rs");
+    }
+}
+
+/// What of a push was not stored and why.
+pub mod rejection {
+    /// Version 1.
+    pub mod v1 {
+        include!("gen/rejection.v1.rs");
+        include!("gen/rejection.v1.serde.rs");
+
+        impl prost::Name for Rejections {
+            const NAME: &'static str = "Rejections";
+            const PACKAGE: &'static str = "rejection.v1";
+        }
+    }
+}
+
+/// Protocols around gRPC.
+pub mod grpc {
+    /// Health checks.
+    pub mod health {
+        /// Version 1.
+        pub mod v1 {
+            include!("gen/grpc.health.v1.rs");
+            include!("gen/grpc.health.v1.serde.rs");
+        }
     }
 }
 

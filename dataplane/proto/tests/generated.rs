@@ -6,22 +6,29 @@ use std::path::{Path, PathBuf};
 use prost::Message as _;
 
 /// Packages whose messages cross the HTTP API as JSON.
-const JSON_PACKAGES: [&str; 5] = [
+const JSON_PACKAGES: [&str; 8] = [
     ".google.v1",
     ".types.v1",
+    ".otlp.v1",
     ".push.v1",
     ".querier.v1",
     ".ingester.v1",
+    ".rejection.v1",
+    ".grpc.health.v1",
 ];
 
 fn protos() -> Vec<PathBuf> {
     [
+        "agent/v1/labels.proto",
         "google/v1/profile.proto",
         "types/v1/types.proto",
+        "otlp/v1/profiles.proto",
         "push/v1/push.proto",
         "querier/v1/querier.proto",
         "ingester/v1/ingester.proto",
         "reader/v1/reader.proto",
+        "rejection/v1/rejection.proto",
+        "grpc/health/v1/health.proto",
         "ring/ring.proto",
         "memberlist/kv.proto",
         "version/v1/version.proto",
@@ -38,7 +45,7 @@ fn generate(out: &Path) {
     config
         .out_dir(out)
         .bytes(["."])
-        .btree_map([".ring", ".memberlist", ".version.v1"]);
+        .btree_map([".agent", ".ring", ".memberlist", ".version.v1"]);
     tonic_prost_build::configure()
         .build_server(false)
         .build_transport(false)
