@@ -7,6 +7,7 @@ mod distributor;
 mod ingester;
 mod limits;
 mod memberlist;
+mod relabel;
 mod server;
 mod target;
 mod text;
@@ -18,9 +19,12 @@ pub use distributor::{Distributor, DistributorRing, HandOff, InstanceLimits};
 pub use ingester::{Ingester, KvStore, Lifecycler, Ring};
 pub use limits::Limits;
 pub use memberlist::{Memberlist, PropagationDelayTracker, ZoneAwareRouting};
+pub use relabel::{RelabelAction, RelabelRule};
+pub(crate) use relabel::{rules_of_nodes, rules_of_text};
 pub use server::{LogFormat, LogLevel, Server};
 pub(crate) use target::split;
 pub use target::{CommaList, ParseTargetError, Target, Targets};
+pub(crate) use text::overrides_to_yaml;
 
 use crate::duration::Duration;
 
@@ -44,10 +48,22 @@ pub struct Config {
     pub memberlist: Memberlist,
     /// Limits of every tenant.
     pub limits: Limits,
+    /// Files with limits of single tenants.
+    pub runtime_config: RuntimeConfig,
     /// Local disk.
     pub pyroscopedb: PyroscopeDb,
     /// Long-term storage.
     pub storage: Storage,
+}
+
+/// Files that are read again while the process runs; [`crate::overrides`] says what is in them.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct RuntimeConfig {
+    /// The files, of which later ones win; none is no overrides.
+    pub file: Vec<String>,
+    /// Time between two looks at the files.
+    pub period: Duration,
 }
 
 /// Settings of the ingester's local disk.
@@ -74,6 +90,15 @@ pub struct Storage {
 pub struct Filesystem {
     /// Directory that holds the objects.
     pub dir: String,
+}
+
+impl Default for RuntimeConfig {
+    fn default() -> Self {
+        Self {
+            file: Vec::new(),
+            period: Duration::from_secs(10),
+        }
+    }
 }
 
 impl Default for PyroscopeDb {

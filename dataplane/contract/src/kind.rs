@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::config::{CommaList, Targets};
+use crate::config::{CommaList, RelabelRule, Targets, rules_of_text};
 use crate::duration::Duration;
 
 /// The type of a setting.
@@ -33,6 +33,8 @@ pub enum Kind {
     Commas,
     /// Components: [`Targets`].
     Targets,
+    /// Relabelling rules: a flag with a YAML or JSON list of them; a YAML list.
+    Rules,
 }
 
 /// Why a value does not fit a [`Kind`].
@@ -100,6 +102,9 @@ impl Kind {
                 .parse::<Targets>()
                 .map(|targets| Value::from(targets.to_string()))
                 .map_err(|e| Mismatch::Entry(e.to_string())),
+            Self::Rules => rules_of_text(text)
+                .map(|rules| rules_to_json(&rules))
+                .map_err(Mismatch::Entry),
         }
     }
 
@@ -131,9 +136,14 @@ impl Kind {
             Self::Float => "float",
             Self::Duration => "duration",
             Self::Text | Self::Choice { .. } => "string",
-            Self::List | Self::Commas | Self::Targets => "list",
+            Self::List | Self::Commas | Self::Targets | Self::Rules => "list",
         }
     }
+}
+
+/// Returns rules as the tree of settings holds them.
+pub(crate) fn rules_to_json(rules: &[RelabelRule]) -> Value {
+    serde_json::to_value(rules).expect("texts and numbers are always JSON")
 }
 
 /// Reads the words that Go's flag package takes for a bool.

@@ -2,8 +2,9 @@
 
 use serde_json::{Map, Value as Json};
 
-use crate::config::Config;
+use crate::config::{Config, rules_of_nodes};
 use crate::error::{Error, Errors, Place, Warning};
+use crate::kind::{Kind, rules_to_json};
 use crate::settings::{self, Effect, Setting};
 use crate::yaml::{self, Key, Node, Value};
 
@@ -18,8 +19,13 @@ pub(crate) struct Layers {
 impl Layers {
     /// Starts with the defaults.
     pub(crate) fn new() -> Self {
+        Self::on(&Config::default())
+    }
+
+    /// Starts with a configuration.
+    pub(crate) fn on(config: &Config) -> Self {
         Self {
-            tree: to_json(&Config::default()),
+            tree: to_json(config),
             errors: Vec::new(),
             warnings: Vec::new(),
         }
@@ -65,7 +71,8 @@ impl Layers {
         Ok((config, self.warnings))
     }
 
-    fn add_section(&mut self, entries: &[(Key, Node)], section: &str, file: &str) {
+    /// Puts the keys of one section on top.
+    pub(crate) fn add_section(&mut self, entries: &[(Key, Node)], section: &str, file: &str) {
         for (key, node) in entries {
             let path = match section {
                 "" => key.name.clone(),
@@ -108,8 +115,13 @@ impl Layers {
             (Value::Null, _) => {}
             (_, Effect::Ignored) => self.warnings.push(Warning { place }),
             (Value::Scalar(text), _) => self.add(setting, &[text], place),
-            (Value::List(nodes), Effect::Refused { .. }) if nodes.is_empty() => {}
             (_, Effect::Refused { unless }) => self.fail(Error::NotSupported { place, unless }),
+            (Value::List(nodes), Effect::Sets) if setting.kind == Kind::Rules => {
+                match rules_of_nodes(nodes) {
+                    Ok(rules) => set(&mut self.tree, setting.path, rules_to_json(&rules)),
+                    Err(reason) => self.fail(Error::BadValue { place, reason }),
+                }
+            }
             (Value::List(nodes), _) if setting.kind.is_list() => match scalars(nodes) {
                 Some(texts) => self.add(setting, &texts, place),
                 None => self.fail(wrong_shape(setting, place)),

@@ -12,6 +12,7 @@ mod help;
 pub mod kind;
 mod layers;
 mod nearest;
+pub mod overrides;
 pub mod ports;
 mod quorum;
 pub mod report;

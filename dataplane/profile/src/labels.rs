@@ -1,5 +1,6 @@
 //! Label sets that name series.
 
+mod error;
 mod limits;
 
 use std::fmt::{self, Write as _};
@@ -10,6 +11,7 @@ use xxhash_rust::xxh3::Xxh3;
 
 use crate::quote::write_quoted;
 
+pub use error::LabelError;
 pub use limits::LabelLimits;
 
 /// Name of the profile, such as `process_cpu`.
@@ -71,15 +73,10 @@ impl Labels {
             .map(|pair| pair[0].0.to_string());
         let labels = Self::from_sorted(pairs);
         if labels.contains("") {
-            return Err(LabelError::EmptyName {
-                labels: labels.to_string(),
-            });
+            return Err(LabelError::EmptyName { labels });
         }
         match duplicate {
-            Some(name) => Err(LabelError::Duplicate {
-                labels: labels.to_string(),
-                name,
-            }),
+            Some(name) => Err(LabelError::Duplicate { labels, name }),
             None => Ok(labels),
         }
     }
@@ -209,57 +206,6 @@ impl fmt::Debug for Labels {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(self, f)
     }
-}
-
-/// Why labels are refused.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum LabelError {
-    /// A name occurs twice.
-    #[error("profile with labels '{labels}' has duplicate label name: '{name}'")]
-    Duplicate {
-        /// All labels.
-        labels: String,
-        /// The name.
-        name: String,
-    },
-    /// A name is empty.
-    #[error("invalid labels '{labels}' with error: invalid label name ''")]
-    EmptyName {
-        /// All labels.
-        labels: String,
-    },
-    /// `__name__` is missing or not a metric name.
-    #[error("invalid labels '{labels}' with error: invalid metric name")]
-    MetricName {
-        /// All labels.
-        labels: String,
-    },
-    /// There are too many labels.
-    #[error("profile series '{labels}' has {count} label names; limit {limit}")]
-    TooMany {
-        /// All labels.
-        labels: String,
-        /// Number of labels.
-        count: usize,
-        /// Limit on that number.
-        limit: usize,
-    },
-    /// A name is too long.
-    #[error("profile with labels '{labels}' has label name too long: '{name}'")]
-    NameTooLong {
-        /// All labels.
-        labels: String,
-        /// The name.
-        name: String,
-    },
-    /// A value is too long.
-    #[error("profile with labels '{labels}' has label value too long: '{value}'")]
-    ValueTooLong {
-        /// All labels.
-        labels: String,
-        /// The value.
-        value: String,
-    },
 }
 
 #[cfg(test)]

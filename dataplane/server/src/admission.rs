@@ -26,7 +26,7 @@ use prometheus_client::{
 };
 use tonic::Status;
 
-use crate::rpc::{is_grpc, refuse};
+use crate::rpc::Protocol;
 
 /// What a request is charged before its body is read, in bytes.
 const REQUEST_BYTES: usize = 16 << 10;
@@ -229,17 +229,17 @@ fn encode(
 }
 
 async fn admit(State(admission): State<Admission>, request: Request, next: Next) -> Response {
-    let grpc = is_grpc(request.headers());
+    let protocol = Protocol::of(request.headers());
     let share = match admission.share() {
         Ok(share) => share,
-        Err(status) => return refuse(grpc, &status),
+        Err(status) => return protocol.refuse(&status),
     };
     let answer = next.run(metered(request, &share));
     match tokio::time::timeout(admission.timeout, answer).await {
         Ok(response) => response,
         Err(_) => {
             let text = format!("not done within {:?}", admission.timeout);
-            refuse(grpc, &Status::deadline_exceeded(text))
+            protocol.refuse(&Status::deadline_exceeded(text))
         }
     }
 }

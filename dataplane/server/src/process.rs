@@ -21,9 +21,11 @@ use crate::{
     admission::{Admission, AdmissionMetrics, Bounds},
     clients::Clients,
     distributor::{Distributor, Ingesters, Replicator},
+    health::Health,
     http,
     ingester::Ingester,
     lifecycle::Lifecycle,
+    overrides::{Files, Overrides},
     pages::{Check, Pages},
     querier::{Querier, Readers},
     request_metrics::RequestMetrics,
@@ -75,9 +77,17 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> Result<()> {
         rings,
         parts.checks(),
     );
+    let runtime_pages = if config.runtime_config.file.is_empty() {
+        Router::new()
+    } else {
+        shared.overrides.routes(&config, &rpc)
+    };
+    let health = Health::new(parts.services());
     let router = parts
         .routes
         .clone()
+        .merge(health.routes(&rpc))
+        .merge(runtime_pages)
         .merge(pages.routes())
         .fallback(not_found);
     let router = requests.observe(router);
@@ -105,6 +115,7 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> Result<()> {
         failure = shared.gossip.failed() => Some(failure),
     };
     pages.stopping();
+    health.stopping();
     parts.leave();
     tokio::time::sleep(config.shutdown_delay.get()).await;
     let stopping = Instant::now();
@@ -125,12 +136,13 @@ struct Shared {
     gossip_addr: SocketAddr,
     ring: RingView,
     clients: Arc<Clients>,
+    overrides: Overrides,
     tasks: TaskTracker,
     stop: CancellationToken,
 }
 
 impl Shared {
-    async fn start(config: &Config, registry: &mut Registry) -> Result<Self> {
+    async fn start(config: &Arc<Config>, registry: &mut Registry) -> Result<Self> {
         let addresses = settings::gossip_addresses(config)?;
         let listeners = Listeners::bind(&addresses, Dialect::Dskit)
             .await
@@ -152,11 +164,17 @@ impl Shared {
         let ring = watcher.view();
         let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
         tasks.spawn(watcher.run(stop.clone()));
+        let overrides = Overrides::new(config)?;
+        if !config.runtime_config.file.is_empty() {
+            let files = Files::load(config, &overrides, registry)?;
+            tasks.spawn(files.watch(stop.clone()));
+        }
         Ok(Self {
             gossip,
             gossip_addr,
             ring,
             clients,
+            overrides,
             tasks,
             stop,
         })
@@ -177,6 +195,7 @@ struct Parts {
     admissions: Vec<(&'static str, Admission)>,
     distributor: Option<DistributorPart>,
     ingester: Option<IngesterPart>,
+    querier: bool,
     ring: RingView,
 }
 
@@ -204,6 +223,7 @@ impl Parts {
             admissions: Vec::new(),
             distributor: None,
             ingester: None,
+            querier: config.target.runs(Target::Querier),
             ring: shared.ring.clone(),
         };
         let mut ingesters = Ingesters::new(Arc::clone(&shared.clients));
@@ -212,7 +232,7 @@ impl Parts {
             let ingester = Ingester::new(
                 database.clone(),
                 shared.ring.clone(),
-                settings::series_limits(config),
+                shared.overrides.clone(),
             );
             parts.serve("ingester", settings::inner_bounds(config), ingester.routes(rpc));
             let entry =
@@ -234,13 +254,13 @@ impl Parts {
             parts.serve("distributor", settings::push_bounds(config), routes);
             parts.distributor = Some(part);
         }
-        if config.target.runs(Target::Querier) {
+        if parts.querier {
             let readers = Readers::new(
                 shared.ring.clone(),
                 Arc::clone(&shared.clients),
                 READ_TIMEOUT,
             );
-            let querier = Querier::new(readers, settings::query_limits(config));
+            let querier = Querier::new(readers, shared.overrides.clone());
             let rpc = rpc.clone().with_max_message_bytes(MAX_QUERY_BYTES);
             parts.serve("querier", settings::inner_bounds(config), querier.routes(&rpc));
         }
@@ -270,6 +290,18 @@ impl Parts {
             checks.push(Check::new("ring", move || settings::check_quorum(&ring.load())).latched());
         }
         checks
+    }
+
+    /// Returns the names of the RPC services of this process.
+    fn services(&self) -> Vec<&'static str> {
+        let ingester = ["ingester.v1.IngesterService", "reader.v1.ReaderService"];
+        let running = [
+            (self.distributor.is_some(), &["push.v1.PusherService"][..]),
+            (self.ingester.is_some(), &ingester[..]),
+            (self.querier, &["querier.v1.QuerierService"][..]),
+        ];
+        let running = running.into_iter().filter(|(runs, _)| *runs);
+        running.flat_map(|(_, names)| names).copied().collect()
     }
 
     /// Returns the rings that this process watches.
@@ -353,13 +385,8 @@ impl DistributorPart {
             settings::replication(config),
             registry,
         );
-        let distributor = Distributor::new(
-            replicator,
-            config.limits.ingestion_tenant_shard_size,
-            settings::push_limits(config),
-            settings::rate(config),
-            ring.clone(),
-        );
+        let distributor =
+            Distributor::new(replicator, shared.overrides.clone(), ring.clone(), registry);
         let advertised = shared.gossip.advertised().ip();
         let entry = settings::distributor_entry(config, advertised, http_addr.port())?;
         let lifecycler = BasicLifecycler::new(entry, rand::random::<u32>);

@@ -9,9 +9,8 @@ use std::net::{IpAddr, SocketAddr};
 use ::ring::{Op, Ring};
 use anyhow::{Context as _, Result};
 use contract::Config;
-use profile::{LabelLimits, pprof};
 
-use crate::{admission::Bounds, distributor, http, ingester::SeriesLimits, querier, ring_view::unix_seconds};
+use crate::{admission::Bounds, http, ring_view::unix_seconds};
 
 pub(crate) use gossip::gossip;
 pub(crate) use replication::{push_bounds, replication};
@@ -127,57 +126,5 @@ pub(crate) fn store(config: &Config) -> store::Options {
     store::Options {
         max_head_bytes: config.ingester.max_head_bytes,
         ..store::Options::default()
-    }
-}
-
-/// Returns how many series a tenant may have.
-pub(crate) fn series_limits(config: &Config) -> SeriesLimits {
-    SeriesLimits {
-        local: config.limits.max_local_series_per_tenant,
-        global: config.limits.max_global_series_per_tenant,
-    }
-}
-
-/// Returns what pushes are accepted.
-pub(crate) fn push_limits(config: &Config) -> distributor::Limits {
-    let limits = &config.limits;
-    distributor::Limits {
-        labels: LabelLimits {
-            name_bytes: limits.max_label_name_length,
-            value_bytes: limits.max_label_value_length,
-            count: limits.max_label_names_per_series,
-        },
-        profile: pprof::Limits {
-            uncompressed_bytes: limits.max_profile_size_bytes,
-            samples: limits.max_profile_stacktrace_samples,
-            sample_labels: limits.max_profile_stacktrace_sample_labels,
-            stack_depth: limits.max_profile_stacktrace_depth,
-            symbol_bytes: limits.max_profile_symbol_value_length,
-        },
-        reject_older_than: nanos(limits.reject_older_than.get()),
-        reject_newer_than: nanos(limits.reject_newer_than.get()),
-    }
-}
-
-fn nanos(duration: std::time::Duration) -> i64 {
-    i64::try_from(duration.as_nanos()).unwrap_or(i64::MAX)
-}
-
-/// Returns how fast a tenant may push.
-pub(crate) fn rate(config: &Config) -> distributor::Rate {
-    distributor::Rate {
-        bytes_per_second: config.limits.ingestion_rate_mb * MEBIBYTE,
-        burst_bytes: config.limits.ingestion_burst_size_mb * MEBIBYTE,
-    }
-}
-
-/// Returns what queries are accepted.
-pub(crate) fn query_limits(config: &Config) -> querier::Limits {
-    let limits = &config.limits;
-    querier::Limits {
-        max_query_length: limits.max_query_length.get(),
-        max_query_lookback: limits.max_query_lookback.get(),
-        default_nodes: limits.max_flamegraph_nodes_default,
-        max_nodes: limits.max_flamegraph_nodes_max,
     }
 }

@@ -71,7 +71,11 @@ pub enum RejectReason {
     #[error(transparent)]
     Record(#[from] EncodeError),
     /// Its series would exceed the limit of the tenant.
-    #[error("the tenant has {active} active series and the limit is {limit}")]
+    #[error(
+        "Maximum active series limit exceeded ({active}/{limit}), reduce the number of active \
+         streams (reduce labels or reduce label values), or contact your administrator to see \
+         if the limit can be increased"
+    )]
     SeriesLimit {
         /// Active series before this profile.
         active: usize,

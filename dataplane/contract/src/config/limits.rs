@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::relabel::RelabelRule;
 use crate::duration::Duration;
 
 /// Limits of every tenant.
@@ -39,6 +40,15 @@ pub struct Limits {
     pub max_local_series_per_tenant: usize,
     /// Most active series of a tenant in the whole cluster.
     pub max_global_series_per_tenant: usize,
+    /// Number of values of `__session_id__` that a series is stored under; 0 drops the label.
+    pub max_sessions_per_series: usize,
+    /// Rules that change the labels of pushed series or drop them.
+    pub ingestion_relabeling_rules: Vec<RelabelRule>,
+    /// Whether the built-in rules come `first`, `last`, or not at all (`disabled`).
+    pub ingestion_relabeling_default_rules_position: String,
+    /// Rules that keep or drop single sample types by their series labels, `__type__` and
+    /// `__unit__`.
+    pub sample_type_relabeling_rules: Vec<RelabelRule>,
     /// Age from which profiles are refused.
     pub reject_older_than: Duration,
     /// Time ahead of now from which profiles are refused.
@@ -70,6 +80,10 @@ impl Default for Limits {
             ingestion_tenant_shard_size: 0,
             max_local_series_per_tenant: 0,
             max_global_series_per_tenant: 5000,
+            max_sessions_per_series: 0,
+            ingestion_relabeling_rules: Vec::new(),
+            ingestion_relabeling_default_rules_position: "first".to_owned(),
+            sample_type_relabeling_rules: Vec::new(),
             reject_older_than: Duration::from_secs(3600),
             reject_newer_than: Duration::from_secs(600),
             max_query_lookback: Duration::from_secs(7 * 24 * 3600),

@@ -1,8 +1,9 @@
 //! The configuration as YAML.
 
-use super::Config;
+use super::{Config, Limits};
 use crate::error::{Errors, Warning};
 use crate::layers::{self, Layers};
+use crate::overrides::Overrides;
 
 impl Config {
     /// Returns the whole configuration as YAML.
@@ -25,6 +26,29 @@ impl Config {
         layers.add_yaml(text, "");
         layers.finish()
     }
+}
+
+/// Returns overrides as YAML; see [`crate::overrides::to_yaml`].
+pub(crate) fn overrides_to_yaml(overrides: &Overrides, defaults: Option<&Limits>) -> String {
+    let json = |limits: &Limits| {
+        serde_json::to_value(limits).expect("texts, numbers and lists are always JSON")
+    };
+    let defaults = defaults.map(json);
+    let tenants: serde_json::Map<_, _> = overrides
+        .iter()
+        .map(|(tenant, limits)| {
+            let limits = json(limits);
+            let shown = match &defaults {
+                Some(defaults) => layers::difference(&limits, defaults),
+                None => Some(limits),
+            };
+            (
+                tenant.clone(),
+                shown.unwrap_or_else(|| serde_json::json!({})),
+            )
+        })
+        .collect();
+    render(&serde_json::json!({ "overrides": tenants }))
 }
 
 fn render(tree: &serde_json::Value) -> String {

@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 
+use super::relabel::{RelabelRule, check_rules, check_sample_type_rules};
 use super::{Config, Duration, Memberlist, Target};
 use crate::error::{Error, Errors};
 use crate::settings;
@@ -194,6 +195,21 @@ impl Config {
             "limits.ingestion_burst_size_mb",
             || "must be more than 0 when -distributor.ingestion-rate-limit-mb is".to_owned(),
         );
+        let position = "limits.ingestion_relabeling_default_rules_position";
+        rules.choice(
+            position,
+            &limits.ingestion_relabeling_default_rules_position,
+        );
+        rules.relabel(
+            "ingestion_relabeling_rules",
+            &limits.ingestion_relabeling_rules,
+        );
+        let sample_types = &limits.sample_type_relabeling_rules;
+        rules.relabel("sample_type_relabeling_rules", sample_types);
+        if let Err(reason) = check_sample_type_rules(sample_types) {
+            rules.require(false, "limits.sample_type_relabeling_rules", || reason);
+        }
+        rules.positive("runtime_config.period", self.runtime_config.period);
         rules.positive("distributor.pushtimeout", self.distributor.pushtimeout);
         self.check_request_limits(rules);
     }
@@ -320,6 +336,12 @@ impl Rules {
         self.require(text.parse::<IpAddr>().is_ok(), path, || {
             format!("{text:?} is not an IP address")
         });
+    }
+
+    fn relabel(&mut self, key: &str, rules: &[RelabelRule]) {
+        if let Err(reason) = check_rules(rules) {
+            self.require(false, &format!("limits.{key}"), || reason);
+        }
     }
 
     /// Checks a word that YAML and flags were checked for but a built struct was not.

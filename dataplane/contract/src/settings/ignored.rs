@@ -30,7 +30,6 @@ const TABLE: &[(&str, &str, Kind)] = &[
     ("distributor.health-check-ingesters", "distributor.pool_config.health_check_ingesters", Kind::Bool),
     ("distributor.health-check-timeout", "distributor.pool_config.remote_timeout", Kind::Duration),
     ("distributor.ingestion-artificial-delay", "limits.ingestion_artificial_delay", Kind::Duration),
-    ("distributor.ingestion-relabeling-default-rules-position", "limits.ingestion_relabeling_default_rules_position", Kind::Text),
     ("distributor.push.max-concurrency", "limits.push_max_concurrency", Kind::Int),
     ("distributor.sampling.keep-stripped-profiles", "limits.keep_stripped_profiles", Kind::Bool),
     ("ingester.heartbeat-timeout", "ingester.lifecycler.heartbeat_timeout", Kind::Duration),
@@ -53,7 +52,6 @@ const TABLE: &[(&str, &str, Kind)] = &[
     ("querier.query-tree-enabled", "limits.query_tree_enabled", Kind::Bool),
     ("querier.sanitize-on-merge", "limits.query_sanitize_on_merge", Kind::Bool),
     ("querier.split-queries-by-interval", "limits.split_queries_by_interval", Kind::Duration),
-    ("runtime-config.reload-period", "runtime_config.period", Kind::Duration),
     ("self-profiling.block-profile-rate", "self_profiling.block_profile_rate", Kind::Int),
     ("self-profiling.disable-push", "self_profiling.disable_push", Kind::Bool),
     ("self-profiling.mutex-profile-fraction", "self_profiling.mutex_profile_fraction", Kind::Int),
@@ -101,5 +99,4 @@ const TABLE: &[(&str, &str, Kind)] = &[
     ("tracing.profiling-enabled", "tracing.profiling_enabled", Kind::Bool),
     ("validation.disable-label-sanitization", "limits.disable_label_sanitization", Kind::Bool),
     ("validation.enforce-labels-order", "limits.enforce_labels_order", Kind::Bool),
-    ("validation.max-sessions-per-series", "limits.max_sessions_per_series", Kind::Int),
 ];

@@ -89,6 +89,33 @@ pub(super) const SETTINGS: &[Setting] = &[
         "Most active series of a tenant in the whole cluster; 0 is no limit.",
     ),
     sets(
+        "validation.max-sessions-per-series",
+        "limits.max_sessions_per_series",
+        Kind::COUNT,
+        "Number of values of __session_id__ that a series is stored under; 0 drops the label.",
+    ),
+    sets(
+        "distributor.ingestion-relabeling-rules",
+        "limits.ingestion_relabeling_rules",
+        Kind::Rules,
+        "Relabelling rules of Prometheus for the labels of pushed series, as a YAML or JSON list.",
+    ),
+    sets(
+        "distributor.ingestion-relabeling-default-rules-position",
+        "limits.ingestion_relabeling_default_rules_position",
+        Kind::Choice {
+            known: &["first", "last", "disabled"],
+            elsewhere: &[],
+        },
+        "Whether the built-in relabelling rules, for godeltaprof and wall profiles, come first, last or not at all (disabled).",
+    ),
+    sets(
+        "distributor.sample-type-relabeling-rules",
+        "limits.sample_type_relabeling_rules",
+        Kind::Rules,
+        "Rules with the actions keep and drop for single sample types by their series labels, __type__ and __unit__.",
+    ),
+    sets(
         "validation.reject-older-than",
         "limits.reject_older_than",
         Kind::Duration,

@@ -45,6 +45,18 @@ pub(super) const SETTINGS: &[Setting] = &[
         "Requires the tenant in the X-Scope-OrgID header of each request; otherwise all data belongs to the tenant anonymous.",
     ),
     sets(
+        "runtime-config.file",
+        "runtime_config.file",
+        Kind::List,
+        "YAML file with limits of single tenants under overrides, or several, of which later ones win; read again while the process runs.",
+    ),
+    sets(
+        "runtime-config.reload-period",
+        "runtime_config.period",
+        Kind::Duration,
+        "Time between two looks at the files of -runtime-config.file.",
+    ),
+    sets(
         "shutdown-delay",
         "shutdown_delay",
         Kind::Duration,

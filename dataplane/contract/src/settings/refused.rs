@@ -71,24 +71,6 @@ pub(super) const SETTINGS: &[Setting] = &[
         Kind::Bool,
         "false",
     ),
-    refused(
-        "distributor.ingestion-relabeling-rules",
-        "limits.ingestion_relabeling_rules",
-        Kind::Text,
-        "",
-    ),
-    refused(
-        "distributor.sample-type-relabeling-rules",
-        "limits.sample_type_relabeling_rules",
-        Kind::Text,
-        "",
-    ),
-    refused(
-        "runtime-config.file",
-        "runtime_config.file",
-        Kind::Commas,
-        "",
-    ),
 ];
 
 const fn refused(

@@ -2,8 +2,10 @@
 
 mod args;
 mod duration;
+mod overrides;
 mod properties;
 mod reference;
+mod relabel;
 mod report;
 mod table;
 mod validation;

@@ -10,6 +10,14 @@ use pyroscope_contract::kind::Kind;
 use pyroscope_contract::settings::{Effect, Setting, all};
 use pyroscope_contract::{Config, Duration};
 
+/// Relabelling rules as flags give them.
+const RULES: &[&str] = &[
+    "",
+    "[]",
+    r#"[{"action": "drop", "source_labels": ["__type__", "a b"], "regex": "alloc_.*"}]"#,
+    "[{action: Keep, separator: '/', regex: '(?i)x|\"y\"'}, {action: drop, regex: 'null'}]",
+];
+
 /// A value that a setting takes.
 fn value(kind: Kind) -> BoxedStrategy<String> {
     match kind {
@@ -26,6 +34,9 @@ fn value(kind: Kind) -> BoxedStrategy<String> {
             .boxed(),
         Kind::List | Kind::Commas => any::<Vec<String>>()
             .prop_map(|texts| texts.join(","))
+            .boxed(),
+        Kind::Rules => proptest::sample::select(RULES)
+            .prop_map(str::to_owned)
             .boxed(),
         Kind::Targets => "(all|ingester|querier|distributor)(,(all|ingester|querier)){0,3}".boxed(),
     }

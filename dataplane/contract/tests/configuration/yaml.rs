@@ -166,12 +166,12 @@ fn messages_name_the_key_the_place_and_the_way_out() {
             "line 1, column 10: key server.proxy_protocol_enabled: not supported yet; remove it or set it to \"false\"",
         ),
         (
-            "runtime_config: {file: /a.yaml}",
-            "line 1, column 18: key runtime_config.file: not supported yet; remove it",
+            "limits: {ingestion_relabeling_rules: [{action: refund}]}",
+            "line 1, column 10: key limits.ingestion_relabeling_rules: rule at pos 0: unknown relabel action \"refund\"",
         ),
         (
-            "limits: {ingestion_relabeling_rules: [{action: drop}]}",
-            "line 1, column 10: key limits.ingestion_relabeling_rules: not supported yet; remove it",
+            "limits: {ingestion_relabeling_rules: [{action: drop}, {}]}",
+            "line 1, column 10: key limits.ingestion_relabeling_rules: rule at pos 1 is not valid: relabel configuration for replace action requires 'target_label' value",
         ),
         (
             "target: all,store-gateway",

@@ -2,6 +2,7 @@
 
 mod machine;
 mod profiles;
+mod requests;
 mod rings;
 mod sealed;
 mod stores;
@@ -38,4 +39,6 @@ pub(crate) const ALL: &[Target] = &[
     target!("pprof", profiles::pprof, profiles::pprof_seeds),
     target!("tree", profiles::tree, profiles::tree_seeds),
     target!("text", profiles::text, profiles::text_seeds),
+    target!("push_json", requests::json, requests::json_seeds),
+    target!("push_proto", requests::proto, requests::proto_seeds),
 ];

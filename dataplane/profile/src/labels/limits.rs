@@ -28,27 +28,28 @@ impl LabelLimits {
     /// # Errors
     /// Too many labels, no valid `__name__`, or a name or value that is too long.
     pub fn check(&self, labels: &Labels) -> Result<(), LabelError> {
-        let text = || labels.to_string();
         if labels.len() > self.count {
             return Err(LabelError::TooMany {
-                labels: text(),
+                labels: labels.clone(),
                 count: labels.len(),
                 limit: self.count,
             });
         }
         if !labels.get(NAME).is_some_and(is_metric_name) {
-            return Err(LabelError::MetricName { labels: text() });
+            return Err(LabelError::MetricName {
+                labels: labels.clone(),
+            });
         }
         for (name, value) in labels.iter() {
             if name.len() > self.name_bytes {
                 return Err(LabelError::NameTooLong {
-                    labels: text(),
+                    labels: labels.clone(),
                     name: name.to_owned(),
                 });
             }
             if value.len() > self.value_bytes {
                 return Err(LabelError::ValueTooLong {
-                    labels: text(),
+                    labels: labels.clone(),
                     value: value.to_owned(),
                 });
             }

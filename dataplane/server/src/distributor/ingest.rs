@@ -16,10 +16,11 @@ use serde::Deserialize;
 use tonic::Status;
 
 use super::{
-    Distributor, blocking,
-    prepare::{self, Limits, Parsed},
+    Distributor, clean,
+    prepare::{self, Parsed},
 };
 use crate::{
+    overrides::Limits,
     ring_view::unix_nanos,
     rpc::{Rpc, TenantId, error_response, read_body},
 };
@@ -94,16 +95,18 @@ impl Distributor {
         let Some(input) = read_input(&params, request, max_bytes).await? else {
             return Ok(());
         };
-        let (limits, owner) = (self.limits.clone(), tenant.clone());
-        let outcome = blocking(move || {
-            let mut parsed = parse(&name, &params.spy_name, input, &limits)?;
-            if parsed.profile.time_nanos == 0 {
-                parsed.profile.time_nanos = started;
-            }
-            Ok::<_, Refusal>(prepare::prepare_one(&owner, parsed, &limits, now))
-        })
-        .await??;
-        Ok(self.store(tenant, outcome).await?)
+        let limits = self.overrides.of(tenant);
+        let (of_tenant, owner) = (limits.clone(), tenant.clone());
+        let outcome = self
+            .parse(move || {
+                let mut parsed = parse(&name, &params.spy_name, input, &of_tenant)?;
+                if parsed.profile.time_nanos == 0 {
+                    parsed.profile.time_nanos = started;
+                }
+                Ok::<_, Refusal>(prepare::prepare_one(&owner, parsed, &of_tenant, now))
+            })
+            .await??;
+        Ok(self.store(tenant, &limits, outcome).await?)
     }
 }
 
@@ -124,7 +127,7 @@ fn parse(name: &AppName, spy_name: &str, input: Input, limits: &Limits) -> Resul
     let metric = metric_name(&profile, &input.sample_types);
     let labels = name
         .series_labels(&metric, spy_name)
-        .map(|labels| prepare::complete(&labels))
+        .map(|labels| clean::complete(labels, limits))
         .map_err(|error| Status::invalid_argument(error.to_string()))?;
     Ok(Parsed {
         labels,

@@ -1,8 +1,12 @@
 //! The distributor: takes pushes, validates them and writes them to the ring.
 
+mod clean;
 mod ingest;
+mod metrics;
 mod prepare;
 mod rate;
+mod rejection;
+mod relabel;
 mod replicate;
 
 use std::{
@@ -15,62 +19,72 @@ use axum::{
     extract::{DefaultBodyLimit, Request},
     routing::post,
 };
+use prometheus_client::registry::Registry;
 use proto::push::v1::{PushRequest, PushResponse};
 use ring::Op;
-use tonic::Status;
+use tokio::sync::Semaphore;
+use tonic::{Code, Status};
 
-pub(crate) use prepare::Limits;
 pub(crate) use rate::Rate;
+pub(crate) use relabel::Rules;
 pub(crate) use replicate::{Ingesters, ReplicationOptions, Replicator};
 
 use crate::{
+    overrides::{Limits, Overrides},
     ring_view::{RingView, unix_nanos, unix_seconds},
-    rpc::{Context, Rpc, TenantId},
+    rpc::{Context, Rpc, TenantId, entries_of_push, retry_after, too_many},
 };
+use metrics::DiscardMetrics;
 use prepare::Outcome;
 use rate::RateLimiter;
+use rejection::Reason;
+
+/// When to push series again that were too many: silent ones make room in ten
+/// minutes, so that now and then one does.
+const SERIES_WAIT: Duration = Duration::from_secs(30);
 
 /// Takes pushes; cheap to clone.
 #[derive(Debug, Clone)]
 pub(crate) struct Distributor {
     replicator: Replicator,
-    /// Ingesters that a tenant writes to; 0 is all.
-    shard_size: usize,
-    limits: Arc<Limits>,
-    /// What a tenant may push to all distributors together.
-    rate: Rate,
+    overrides: Overrides,
     limiter: Arc<RateLimiter>,
     /// The ring of distributors.
     peers: RingView,
+    metrics: DiscardMetrics,
+    /// Requests whose profiles are parsed at once.
+    workers: Arc<Semaphore>,
 }
 
 impl Distributor {
     /// Creates a distributor that writes through `replicator`. Each of the
-    /// distributors in the ring `peers` takes an equal share of the `rate`.
+    /// distributors in the ring `peers` takes an equal share of a tenant's rate.
     pub(crate) fn new(
         replicator: Replicator,
-        shard_size: usize,
-        limits: Limits,
-        rate: Rate,
+        overrides: Overrides,
         peers: RingView,
+        registry: &mut Registry,
     ) -> Self {
         Self {
             replicator,
-            shard_size,
-            limits: Arc::new(limits),
-            rate,
+            overrides,
             limiter: Arc::default(),
             peers,
+            metrics: DiscardMetrics::register(registry),
+            workers: Arc::new(Semaphore::new(workers())),
         }
     }
 
     /// Returns the HTTP and RPC endpoints of the distributor.
     pub(crate) fn routes(&self, rpc: &Rpc) -> Router {
         let distributor = self.clone();
-        let push = rpc.unary(move |context: Context, request| {
-            let distributor = distributor.clone();
-            async move { distributor.push(&context.tenant, request).await }
-        });
+        let push =
+            rpc.clone()
+                .with_entries(entries_of_push)
+                .unary(move |context: Context, request| {
+                    let distributor = distributor.clone();
+                    async move { distributor.push(&context.tenant, request).await }
+                });
         let ingest = {
             let limit = DefaultBodyLimit::max(rpc.max_message_bytes());
             let (distributor, rpc) = (self.clone(), rpc.clone());
@@ -92,66 +106,99 @@ impl Distributor {
     /// Stores a request's valid profiles; answers with an error when some are
     /// not.
     async fn push(&self, tenant: &TenantId, request: PushRequest) -> Result<PushResponse, Status> {
-        let (limits, owner) = (Arc::clone(&self.limits), tenant.clone());
-        let outcome =
-            blocking(move || prepare::prepare(&owner, request.series, &limits, unix_nanos()))
-                .await?;
-        if outcome.received == 0 && outcome.rejected == 0 {
+        let limits = self.overrides.of(tenant);
+        let (of_tenant, owner) = (Arc::clone(&limits), tenant.clone());
+        let outcome = self
+            .parse(move || prepare::prepare(&owner, request.series, &of_tenant, unix_nanos()))
+            .await?;
+        if outcome.received == 0 && outcome.rejections.is_empty() {
             return Err(Status::invalid_argument("no profiles received"));
         }
-        self.store(tenant, outcome).await?;
+        self.store(tenant, &limits, outcome).await?;
         Ok(PushResponse {})
     }
 
+    /// Parses on a thread where it may use the CPU for long: it must not hold up
+    /// the threads that move bytes.
+    async fn parse<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, Status> {
+        let ended = |error: &dyn std::fmt::Display| {
+            Status::internal(format!("a push ended early: {error}"))
+        };
+        let _turn = self
+            .workers
+            .acquire()
+            .await
+            .map_err(|error| ended(&error))?;
+        let work = tokio::task::spawn_blocking(work);
+        work.await.map_err(|error| ended(&error))
+    }
+
     /// Returns this distributor's part of a tenant's rate.
-    fn share(&self) -> Rate {
+    fn share(&self, rate: Rate) -> Rate {
         let ring = self.peers.load();
         let distributors = ring.healthy(Op::WriteNoExtend, unix_seconds()).count();
         Rate {
-            bytes_per_second: self.rate.bytes_per_second / distributors.max(1) as f64,
-            ..self.rate
+            bytes_per_second: rate.bytes_per_second / distributors.max(1) as f64,
+            ..rate
         }
     }
 
-    async fn store(&self, tenant: &TenantId, outcome: Outcome) -> Result<(), Status> {
-        if !self
+    async fn store(
+        &self,
+        tenant: &TenantId,
+        limits: &Limits,
+        outcome: Outcome,
+    ) -> Result<(), Status> {
+        self.metrics.discarded(tenant, outcome.rejections.reasons());
+        let share = self.share(limits.rate);
+        let taken = self
             .limiter
-            .allow(tenant, self.share(), outcome.bytes, Instant::now())
-        {
-            return Err(Status::resource_exhausted(format!(
-                "push rate limit ({}) exceeded while adding {}",
-                mebibytes(self.rate.bytes_per_second),
-                mebibytes(outcome.bytes as f64)
-            )));
+            .take(tenant, share, outcome.bytes, Instant::now());
+        if let Err(wait) = taken {
+            let refused = (Reason::RateLimited, outcome.prepared.len() as u64);
+            self.metrics.discarded(tenant, [refused]);
+            return Err(too_many(
+                format!(
+                    "push rate limit ({}) exceeded while adding {}",
+                    rate::size(limits.rate.bytes_per_second),
+                    rate::size(outcome.bytes as f64)
+                ),
+                wait,
+            ));
         }
-        self.replicator
-            .write(tenant, self.shard_size, outcome.prepared)
-            .await?;
-        if outcome.rejected == 0 {
+        let profiles = outcome.prepared.len() as u64;
+        let written = self
+            .replicator
+            .write(tenant, limits.shard_size, outcome.prepared)
+            .await;
+        written.map_err(|status| {
+            if status.code() == Code::ResourceExhausted {
+                self.metrics
+                    .discarded(tenant, [(Reason::SeriesLimit, profiles)]);
+            }
+            series_limited(status)
+        })?;
+        if outcome.rejections.is_empty() {
             Ok(())
         } else {
-            Err(rejection(&outcome.reasons, outcome.rejected))
+            Err(outcome.rejections.into_status())
         }
     }
 }
 
-/// Parsing is CPU work: it must not hold up the threads that move bytes.
-async fn blocking<T: Send + 'static>(
-    work: impl FnOnce() -> T + Send + 'static,
-) -> Result<T, Status> {
-    tokio::task::spawn_blocking(work)
-        .await
-        .map_err(|error| Status::internal(format!("a push ended early: {error}")))
-}
-
-fn rejection(reasons: &[String], rejected: usize) -> Status {
-    let mut text = reasons.join("; ");
-    if rejected > reasons.len() {
-        text.push_str(&format!("; and {} more", rejected - reasons.len()));
+/// Says when to try again what an ingester has refused for its series.
+fn series_limited(status: Status) -> Status {
+    if status.code() == Code::ResourceExhausted && retry_after(&status).is_none() {
+        return too_many(status.message(), SERIES_WAIT);
     }
-    Status::invalid_argument(text)
+    status
 }
 
-fn mebibytes(bytes: f64) -> String {
-    format!("{:.1} MiB", bytes / f64::from(1 << 20))
+/// Returns how many requests are parsed at once: each takes memory beyond its own
+/// size, and more of them than processors finish no sooner.
+fn workers() -> usize {
+    std::thread::available_parallelism().map_or(4, |cores| 2 * cores.get())
 }

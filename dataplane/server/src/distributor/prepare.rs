@@ -6,33 +6,15 @@
 use std::fmt;
 
 use bytes::Bytes;
-use profile::{
-    LabelLimits, Labels,
-    labels::{SERVICE_NAME, SESSION_ID},
-    pprof,
-};
+use profile::{Labels, pprof};
 use proto::{google::v1::Profile, push::v1::RawProfileSeries};
 use xxhash_rust::xxh3::Xxh3;
 
-use crate::rpc::TenantId;
-
-const UNKNOWN_SERVICE: &str = "unknown_service";
-
-/// Most reasons kept for the answer to a push.
-const MAX_REASONS: usize = 10;
-
-/// What is accepted from one tenant.
-#[derive(Debug, Clone)]
-pub(crate) struct Limits {
-    /// Limits of the series labels.
-    pub labels: LabelLimits,
-    /// Limits of each profile.
-    pub profile: pprof::Limits,
-    /// How far back a profile's time may lie, in nanoseconds; 0: any time.
-    pub reject_older_than: i64,
-    /// How far ahead a profile's time may lie, in nanoseconds; 0: any time.
-    pub reject_newer_than: i64,
-}
+use super::{
+    clean,
+    rejection::{Reason, Rejection, Rejections},
+};
+use crate::{overrides::Limits, rpc::TenantId};
 
 /// One profile of one series, ready to be sent.
 #[derive(Debug, Clone)]
@@ -53,10 +35,8 @@ pub(crate) struct Prepared {
 pub(crate) struct Outcome {
     /// What can be stored.
     pub prepared: Vec<Prepared>,
-    /// Why the first of the rest are refused; each the client's fault.
-    pub reasons: Vec<String>,
-    /// How many are refused.
-    pub rejected: usize,
+    /// What is refused.
+    pub rejections: Rejections,
     /// Bytes of the valid profiles before compression: what rates count.
     pub bytes: usize,
     /// Profiles in the request, good and bad.
@@ -85,22 +65,20 @@ pub(crate) fn prepare(
     now: i64,
 ) -> Outcome {
     let mut outcome = Outcome::default();
-    for one in series {
+    for (position, one) in series.into_iter().enumerate() {
         outcome.received += one.samples.len();
-        let labels = match series_labels(one.labels) {
+        let labels = match clean::series_labels(one.labels, limits) {
             Ok(labels) => labels,
-            Err(reason) => {
-                outcome.reject(reason);
+            Err(error) => {
+                outcome
+                    .rejections
+                    .push(Rejection::of_labels(position, &error));
                 continue;
             }
         };
         for sample in one.samples {
-            outcome.add(
-                parse(&labels, sample.raw_profile, limits),
-                tenant,
-                limits,
-                now,
-            );
+            let parsed = parse(position, &labels, sample.raw_profile, limits);
+            outcome.add(position, parsed, tenant, limits, now);
         }
     }
     outcome
@@ -112,63 +90,37 @@ pub(crate) fn prepare_one(tenant: &TenantId, parsed: Parsed, limits: &Limits, no
         received: 1,
         ..Outcome::default()
     };
-    outcome.add(Ok(parsed), tenant, limits, now);
+    outcome.add(0, Ok(parsed), tenant, limits, now);
     outcome
 }
 
 impl Outcome {
     fn add(
         &mut self,
-        parsed: Result<Parsed, String>,
+        series: usize,
+        parsed: Result<Parsed, Rejection>,
         tenant: &TenantId,
         limits: &Limits,
         now: i64,
     ) {
         let finished = parsed.and_then(|parsed| {
             let bytes = parsed.bytes;
-            finish(tenant, parsed, limits, now).map(|prepared| (prepared, bytes))
+            finish(tenant, series, parsed, limits, now).map(|prepared| (prepared, bytes))
         });
         match finished {
             Ok((prepared, bytes)) => {
                 self.prepared.extend(prepared);
                 self.bytes += bytes;
             }
-            Err(reason) => self.reject(reason),
-        }
-    }
-
-    fn reject(&mut self, reason: String) {
-        self.rejected += 1;
-        if self.reasons.len() < MAX_REASONS {
-            self.reasons.push(reason);
+            Err(rejection) => self.rejections.push(rejection),
         }
     }
 }
 
-fn series_labels(pairs: Vec<proto::types::v1::LabelPair>) -> Result<Labels, String> {
-    Ok(complete(
-        &Labels::from_proto(pairs).map_err(|error| error.to_string())?,
-    ))
-}
-
-/// Adds the service name where it is missing and drops the session.
-pub(crate) fn complete(labels: &Labels) -> Labels {
-    let labels = labels.without(SESSION_ID);
-    if labels.get(SERVICE_NAME).is_some() {
-        labels
-    } else {
-        labels.with(SERVICE_NAME, UNKNOWN_SERVICE)
-    }
-}
-
-fn parse(labels: &Labels, raw: Bytes, limits: &Limits) -> Result<Parsed, String> {
-    limits
-        .labels
-        .check(labels)
-        .map_err(|error| error.to_string())?;
+fn parse(series: usize, labels: &Labels, raw: Bytes, limits: &Limits) -> Result<Parsed, Rejection> {
     let decoded = pprof::decode(&raw, limits.profile.uncompressed_bytes)
         .and_then(|profile| pprof::validate(&profile, &limits.profile).map(|()| profile));
-    let profile = decoded.map_err(|error| format!("profile with labels '{labels}': {error}"))?;
+    let profile = decoded.map_err(|error| Rejection::of_profile(series, labels, &error))?;
     let bytes = prost::Message::encoded_len(&profile);
     Ok(Parsed {
         labels: labels.clone(),
@@ -181,10 +133,11 @@ fn parse(labels: &Labels, raw: Bytes, limits: &Limits) -> Result<Parsed, String>
 /// Stamps, cleans and cuts a profile into one per series.
 fn finish(
     tenant: &TenantId,
+    series: usize,
     parsed: Parsed,
     limits: &Limits,
     now: i64,
-) -> Result<Vec<Prepared>, String> {
+) -> Result<Vec<Prepared>, Rejection> {
     let Parsed {
         labels,
         mut profile,
@@ -195,21 +148,32 @@ fn finish(
         profile.time_nanos = now;
     }
     let time = profile.time_nanos;
-    Window::around(now, limits).check(&labels, time)?;
+    Window::around(now, limits)
+        .check(&labels, time)
+        .map_err(|message| Rejection {
+            series,
+            labels: labels.clone(),
+            reason: Reason::NotInIngestionWindow,
+            message,
+        })?;
     pprof::normalise(&mut profile, &limits.profile);
     if profile.sample.is_empty() {
         return Ok(Vec::new());
     }
     let mut prepared = Vec::new();
     for (labels, profile) in pprof::split_by_sample_labels(profile, &labels) {
+        // Rules may give the same labels to several, which stay different profiles.
+        let id = identity(tenant, &labels.to_string(), time, &raw);
+        let Some(labels) = limits.relabeling.apply(labels) else {
+            continue;
+        };
         limits
             .labels
             .check(&labels)
-            .map_err(|error| error.to_string())?;
-        let text = labels.to_string();
+            .map_err(|error| Rejection::of_labels(series, &error))?;
         prepared.push(Prepared {
-            token: ring::token::token_for(tenant.as_str(), &text),
-            id: identity(tenant, &text, time, &raw),
+            token: ring::token::token_for(tenant.as_str(), &labels.to_string()),
+            id,
             raw: pprof::encode_gzip(&profile).into(),
             labels,
         });

@@ -1,6 +1,9 @@
 //! Token buckets that bound what each tenant may push.
 
-use std::{collections::HashMap, time::Instant};
+use std::{
+    collections::HashMap,
+    time::{Duration, Instant},
+};
 
 use parking_lot::Mutex;
 
@@ -8,6 +11,9 @@ use crate::rpc::TenantId;
 
 /// Tenants remembered before those with full buckets are dropped.
 const MAX_IDLE_TENANTS: usize = 10_000;
+
+/// Longest wait that a refused push is told.
+const MAX_WAIT: Duration = Duration::from_secs(60);
 
 /// The rate of one tenant.
 #[derive(Debug, Clone, Copy)]
@@ -39,11 +45,21 @@ pub(crate) struct RateLimiter {
 }
 
 impl RateLimiter {
-    /// Takes `bytes` from the tenant's bucket; false when it holds too few, and
-    /// then nothing is taken.
-    pub(crate) fn allow(&self, tenant: &TenantId, rate: Rate, bytes: usize, now: Instant) -> bool {
+    /// Takes `bytes` from the tenant's bucket.
+    ///
+    /// # Errors
+    ///
+    /// How long to wait until the bucket holds enough, or is full when it can
+    /// never hold that much; nothing is taken then.
+    pub(crate) fn take(
+        &self,
+        tenant: &TenantId,
+        rate: Rate,
+        bytes: usize,
+        now: Instant,
+    ) -> Result<(), Duration> {
         if rate.bytes_per_second <= 0.0 {
-            return true;
+            return Ok(());
         }
         let mut buckets = self.buckets.lock();
         if buckets.len() >= MAX_IDLE_TENANTS && !buckets.contains_key(tenant) {
@@ -58,18 +74,44 @@ impl RateLimiter {
         });
         bucket.fill(rate, now);
         let wanted = bytes as f64;
-        let allowed = bucket.tokens >= wanted;
-        if allowed {
-            bucket.tokens -= wanted;
+        if bucket.tokens < wanted {
+            let missing = wanted.min(rate.burst_bytes) - bucket.tokens;
+            return Err(wait(missing / rate.bytes_per_second));
         }
-        allowed
+        bucket.tokens -= wanted;
+        Ok(())
+    }
+}
+
+/// Returns a wait of so many seconds, of no more than [`MAX_WAIT`].
+fn wait(seconds: f64) -> Duration {
+    Duration::try_from_secs_f64(seconds.max(0.0)).map_or(MAX_WAIT, |wait| wait.min(MAX_WAIT))
+}
+
+/// Writes a size as the original does: one decimal below ten, none above.
+pub(super) fn size(bytes: f64) -> String {
+    const UNITS: [&str; 5] = ["KiB", "MiB", "GiB", "TiB", "PiB"];
+    if bytes < 1024.0 {
+        return format!("{bytes:.0} B");
+    }
+    let mut number = bytes / 1024.0;
+    let mut unit = UNITS[0];
+    for larger in &UNITS[1..] {
+        if number < 1024.0 {
+            break;
+        }
+        number /= 1024.0;
+        unit = larger;
+    }
+    if number < 10.0 {
+        format!("{number:.1} {unit}")
+    } else {
+        format!("{number:.0} {unit}")
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use axum::http::HeaderMap;
 
     use super::*;
@@ -88,11 +130,12 @@ mod tests {
             burst_bytes: 50.0,
         };
         let now = Instant::now();
-        assert!(limiter.allow(&anonymous(), rate, 50, now));
-        assert!(!limiter.allow(&anonymous(), rate, 1, now));
-        let later = now + Duration::from_millis(100);
-        assert!(limiter.allow(&anonymous(), rate, 10, later));
-        assert!(!limiter.allow(&anonymous(), rate, 1, later));
+        assert_eq!(limiter.take(&anonymous(), rate, 50, now), Ok(()));
+        let wait = Duration::from_millis(100);
+        assert_eq!(limiter.take(&anonymous(), rate, 10, now), Err(wait));
+        let later = now + wait;
+        assert_eq!(limiter.take(&anonymous(), rate, 10, later), Ok(()));
+        assert!(limiter.take(&anonymous(), rate, 1, later).is_err());
     }
 
     #[test]
@@ -103,8 +146,21 @@ mod tests {
             burst_bytes: 50.0,
         };
         let now = Instant::now();
-        assert!(!limiter.allow(&anonymous(), rate, 51, now));
-        assert!(limiter.allow(&anonymous(), rate, 50, now));
+        assert_eq!(
+            limiter.take(&anonymous(), rate, 51, now),
+            Err(Duration::ZERO),
+            "no wait helps against a push that is too large"
+        );
+        assert_eq!(limiter.take(&anonymous(), rate, 50, now), Ok(()));
+        assert_eq!(
+            limiter.take(&anonymous(), rate, 1000, now),
+            Err(Duration::from_secs(50))
+        );
+        let slow = Rate {
+            bytes_per_second: 1e-300,
+            ..rate
+        };
+        assert_eq!(limiter.take(&anonymous(), slow, 1, now), Err(MAX_WAIT));
     }
 
     #[test]
@@ -113,6 +169,17 @@ mod tests {
             bytes_per_second: 0.0,
             burst_bytes: 0.0,
         };
-        assert!(RateLimiter::default().allow(&anonymous(), rate, usize::MAX, Instant::now()));
+        let limiter = RateLimiter::default();
+        let all = limiter.take(&anonymous(), rate, usize::MAX, Instant::now());
+        assert_eq!(all, Ok(()));
+    }
+
+    #[test]
+    fn sizes_are_those_of_the_original() {
+        assert_eq!(size(4.0 * 1024.0 * 1024.0), "4.0 MiB");
+        assert_eq!(size(1.5 * 1024.0 * 1024.0), "1.5 MiB");
+        assert_eq!(size(20.0 * 1024.0), "20 KiB");
+        assert_eq!(size(700.0), "700 B");
+        assert_eq!(size(1e300).split(' ').nth(1), Some("PiB"));
     }
 }

@@ -20,35 +20,27 @@ use uuid::Uuid;
 use xxhash_rust::xxh3::Xxh3;
 
 use crate::{
+    overrides::Overrides,
     ring_view::{RingView, unix_seconds},
-    rpc::{Context, Rpc, TenantId},
+    rpc::{Context, Rpc, TenantId, entries_of_push},
 };
-
-/// How many series a tenant may have.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct SeriesLimits {
-    /// In this ingester; zero: any number.
-    pub local: usize,
-    /// In the whole ring; zero: any number.
-    pub global: usize,
-}
 
 /// Serves the profiles of one [`Database`]; cheap to clone.
 #[derive(Debug, Clone)]
 pub(crate) struct Ingester {
     database: Database,
     ring: RingView,
-    limits: SeriesLimits,
+    overrides: Overrides,
 }
 
 impl Ingester {
     /// Creates an ingester over `database`; `ring` tells among how many
     /// ingesters a tenant's series are spread.
-    pub(crate) fn new(database: Database, ring: RingView, limits: SeriesLimits) -> Self {
+    pub(crate) fn new(database: Database, ring: RingView, overrides: Overrides) -> Self {
         Self {
             database,
             ring,
-            limits,
+            overrides,
         }
     }
 
@@ -64,10 +56,13 @@ impl Ingester {
             }};
         }
         let ingester = Arc::new(self.clone());
-        let push = rpc.unary(move |context: Context, request| {
-            let ingester = Arc::clone(&ingester);
-            async move { ingester.push(&context.tenant, request).await }
-        });
+        let push =
+            rpc.clone()
+                .with_entries(entries_of_push)
+                .unary(move |context: Context, request| {
+                    let ingester = Arc::clone(&ingester);
+                    async move { ingester.push(&context.tenant, request).await }
+                });
         Router::new()
             .route("/ingester.v1.IngesterService/Push", push)
             .route(
@@ -126,15 +121,16 @@ impl Ingester {
         profiles: Vec<IncomingProfile>,
     ) -> Result<(), Status> {
         let limits = PushLimits {
-            max_series: self.max_series(),
+            max_series: self.max_series(tenant),
         };
         let pushed = self.database.push(tenant.as_str(), profiles, limits).await;
         pushed.map_err(|error| refusal(&error))
     }
 
     /// Returns this ingester's share of the tenant's series; zero: any number.
-    fn max_series(&self) -> usize {
-        let share = if self.limits.global == 0 {
+    fn max_series(&self, tenant: &TenantId) -> usize {
+        let limits = self.overrides.of(tenant).series;
+        let share = if limits.global == 0 {
             0
         } else {
             let ring = self.ring.load();
@@ -143,12 +139,9 @@ impl Ingester {
                 .count()
                 .max(1);
             let replicas = ring.config().replication_factor.min(healthy).max(1);
-            self.limits
-                .global
-                .saturating_mul(replicas)
-                .div_ceil(healthy)
+            limits.global.saturating_mul(replicas).div_ceil(healthy)
         };
-        match (self.limits.local, share) {
+        match (limits.local, share) {
             (0, share) => share,
             (local, 0) => local,
             (local, share) => local.min(share),

@@ -32,6 +32,7 @@ pub(crate) use limits::Limits;
 pub(crate) use read::Readers;
 
 use crate::{
+    overrides::Overrides,
     ring_view::unix_nanos,
     rpc::{Context, Rpc, TenantId},
 };
@@ -42,13 +43,13 @@ use series::SeriesBuilder;
 #[derive(Debug, Clone)]
 pub(crate) struct Querier {
     readers: Readers,
-    limits: Limits,
+    overrides: Overrides,
 }
 
 impl Querier {
     /// Creates a querier that reads through `readers`.
-    pub(crate) fn new(readers: Readers, limits: Limits) -> Self {
-        Self { readers, limits }
+    pub(crate) fn new(readers: Readers, overrides: Overrides) -> Self {
+        Self { readers, overrides }
     }
 
     /// Returns the HTTP and RPC endpoints of the querier.
@@ -100,7 +101,7 @@ impl Querier {
         tenant: &TenantId,
         request: ProfileTypesRequest,
     ) -> Result<ProfileTypesResponse, Status> {
-        let Range { start, end } = self.limits.label_range(request.start, request.end, now())?;
+        let Range { start, end } = self.label_range(tenant, request.start, request.end)?;
         let message = ingester::ProfileTypesRequest { start, end };
         let ask = self
             .readers
@@ -124,7 +125,7 @@ impl Querier {
         request: LabelNamesRequest,
     ) -> Result<LabelNamesResponse, Status> {
         check_matchers(&request.matchers)?;
-        let Range { start, end } = self.limits.label_range(request.start, request.end, now())?;
+        let Range { start, end } = self.label_range(tenant, request.start, request.end)?;
         let message = LabelNamesRequest {
             start,
             end,
@@ -155,7 +156,7 @@ impl Querier {
             return Err(Status::invalid_argument("name is required"));
         }
         check_matchers(&request.matchers)?;
-        let Range { start, end } = self.limits.label_range(request.start, request.end, now())?;
+        let Range { start, end } = self.label_range(tenant, request.start, request.end)?;
         let message = LabelValuesRequest {
             start,
             end,
@@ -182,7 +183,7 @@ impl Querier {
         request: SeriesRequest,
     ) -> Result<SeriesResponse, Status> {
         check_matchers(&request.matchers)?;
-        let Range { start, end } = self.limits.label_range(request.start, request.end, now())?;
+        let Range { start, end } = self.label_range(tenant, request.start, request.end)?;
         let SeriesRequest {
             matchers,
             label_names,
@@ -226,10 +227,11 @@ impl Querier {
                 "profile_id_selector is not supported",
             ));
         }
-        let nodes = self.limits.nodes(request.max_nodes)?;
+        let nodes = self.overrides.of(tenant).query.nodes(request.max_nodes)?;
         let format = ProfileFormat::try_from(request.format)
             .map_err(|_| Status::invalid_argument(format!("unknown format {}", request.format)))?;
         let select = self.select(
+            tenant,
             &request.profile_type_id,
             &request.label_selector,
             (request.start, request.end),
@@ -287,6 +289,7 @@ impl Querier {
         }
         let profile_type = parse_profile_type(&request.profile_type_id)?;
         let select = self.select(
+            tenant,
             &request.profile_type_id,
             &request.label_selector,
             (request.start, request.end),
@@ -334,6 +337,7 @@ impl Querier {
             )
             .map_err(|error| Status::invalid_argument(format!("aggregation: {error}")))?;
         let select = self.select(
+            tenant,
             &request.profile_type_id,
             &request.label_selector,
             (request.start, request.end),
@@ -356,10 +360,16 @@ impl Querier {
         Ok(SelectSeriesResponse { series })
     }
 
+    fn label_range(&self, tenant: &TenantId, start: i64, end: i64) -> Result<Range, Status> {
+        let limits = &self.overrides.of(tenant).query;
+        limits.label_range(start, end, now())
+    }
+
     /// Checks a query and turns it into what holders are asked; `None` when it
     /// lies wholly before the lookback.
     fn select(
         &self,
+        tenant: &TenantId,
         profile_type: &str,
         label_selector: &str,
         (start, end): (i64, i64),
@@ -367,7 +377,7 @@ impl Querier {
     ) -> Result<Option<SelectRequest>, Status> {
         parse_profile_type(profile_type)?;
         check_matchers([label_selector])?;
-        let range = self.limits.range(start, end, now())?;
+        let range = self.overrides.of(tenant).query.range(start, end, now())?;
         let call_site = call_site.map(|selector| {
             selector
                 .call_site

@@ -16,7 +16,11 @@ use prost::Message;
 use serde::{Serialize, de::DeserializeOwned};
 use tonic::{Code, Status};
 
-use super::{Context, Rpc};
+use super::{
+    Context, Rpc,
+    details::{self, ConnectDetail},
+    entries,
+};
 use crate::admission::Share;
 
 /// Answers smaller than this are not worth compressing.
@@ -24,7 +28,10 @@ const MIN_COMPRESSED_BYTES: usize = 1024;
 
 /// Messages up to this size are encoded and decoded where they arrive: that is
 /// quicker than handing them to another thread.
-const INLINE_BYTES: usize = 64 << 10;
+pub(super) const INLINE_BYTES: usize = 64 << 10;
+
+/// After how many seconds to try again when an error does not say.
+const RETRY_AFTER: u64 = 1;
 
 /// How much is inflated before room is taken for it, in bytes.
 const INFLATE_STEP: u64 = 256 << 10;
@@ -53,7 +60,15 @@ impl Encoding {
         })
     }
 
-    fn decode<M: Message + Default + DeserializeOwned>(self, body: Bytes) -> Result<M, Status> {
+    fn decode<M: Message + Default + DeserializeOwned>(
+        self,
+        body: Bytes,
+        count: entries::Count,
+    ) -> Result<M, Status> {
+        entries::check(match self {
+            Self::Json => entries::of_json(&body),
+            Self::Proto => count(&body),
+        })?;
         let decoded = match self {
             Self::Json if body.is_empty() => {
                 serde_json::from_slice(b"{}").map_err(|e| e.to_string())
@@ -113,7 +128,7 @@ where
     let context = rpc.context(request.headers())?;
     let deadline = deadline(request.headers())?;
     let call = async {
-        let message = read_message(encoding, request, rpc.max_message_bytes).await?;
+        let message = read_message(rpc, encoding, request).await?;
         handler(context, message).await
     };
     match deadline {
@@ -123,7 +138,7 @@ where
 }
 
 /// Does CPU work on a thread of its own when it is `large`.
-async fn off_thread<T: Send + 'static>(
+pub(super) async fn off_thread<T: Send + 'static>(
     large: bool,
     work: impl FnOnce() -> Result<T, Status> + Send + 'static,
 ) -> Result<T, Status> {
@@ -159,29 +174,33 @@ fn deadline(headers: &HeaderMap) -> Result<Option<Duration>, Status> {
         })
 }
 
-async fn read_message<M>(encoding: Encoding, request: Request, limit: usize) -> Result<M, Status>
+async fn read_message<M>(rpc: &Rpc, encoding: Encoding, request: Request) -> Result<M, Status>
 where
     M: Message + Default + DeserializeOwned + 'static,
 {
-    let gzipped = is_gzipped(request.headers())?;
+    let (limit, count) = (rpc.max_message_bytes, rpc.entries);
+    let gzipped = is_gzipped(request.headers().get(header::CONTENT_ENCODING))?;
     let share = request.extensions().get::<Share>().cloned();
     let body = read_body(request.into_body(), limit).await?;
     let gzipped = gzipped && !body.is_empty();
     off_thread(gzipped || body.len() > INLINE_BYTES, move || {
         if !gzipped {
-            return encoding.decode(body);
+            return encoding.decode(body, count);
         }
-        let take = |bytes| share.as_ref().map_or(Ok(()), |share| share.take(bytes));
-        encoding.decode(gunzip(&body, limit, take)?)
+        encoding.decode(inflate(&body, limit, share.as_ref())?, count)
     })
     .await
 }
 
-fn is_gzipped(headers: &HeaderMap) -> Result<bool, Status> {
-    match headers
-        .get(header::CONTENT_ENCODING)
-        .map(HeaderValue::as_bytes)
-    {
+/// Inflates a message, for which room is taken from the request's `share`.
+pub(super) fn inflate(body: &[u8], limit: usize, share: Option<&Share>) -> Result<Bytes, Status> {
+    let take = |bytes| share.map_or(Ok(()), |share| share.take(bytes));
+    gunzip(body, limit, take)
+}
+
+/// Tells whether a header that names a compression says gzip.
+pub(super) fn is_gzipped(compression: Option<&HeaderValue>) -> Result<bool, Status> {
+    match compression.map(HeaderValue::as_bytes) {
         None | Some(b"identity" | b"") => Ok(false),
         Some(b"gzip") => Ok(true),
         Some(other) => Err(Status::unimplemented(format!(
@@ -231,7 +250,7 @@ fn gunzip(
     }
 }
 
-fn too_large(limit: usize) -> Status {
+pub(super) fn too_large(limit: usize) -> Status {
     Status::invalid_argument(format!("message is larger than configured max {limit}"))
 }
 
@@ -289,16 +308,20 @@ struct ErrorBody<'a> {
     code: &'static str,
     #[serde(skip_serializing_if = "str::is_empty")]
     message: &'a str,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    details: Vec<ConnectDetail>,
 }
 
-/// Answers with a Connect error: its HTTP status, and code and message as JSON.
+/// Answers with a Connect error: its HTTP status, and code, message and details
+/// as JSON.
 pub(crate) fn error_response(status: &Status) -> Response {
     let (http, code) = names(status.code());
     let body = serde_json::to_vec(&ErrorBody {
         code,
         message: status.message(),
+        details: details::for_connect(status),
     })
-    .expect("two strings are always valid JSON");
+    .expect("texts and lists of them are always valid JSON");
     let mut response = Response::new(Body::from(body));
     *response.status_mut() = http;
     let headers = response.headers_mut();
@@ -311,8 +334,10 @@ pub(crate) fn error_response(status: &Status) -> Response {
         StatusCode::SERVICE_UNAVAILABLE,
     ]
     .contains(&http);
-    if is_passing {
-        headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+    let wait = details::retry_after(status);
+    if is_passing || wait.is_some() {
+        let wait = HeaderValue::from(wait.unwrap_or(RETRY_AFTER).max(1));
+        headers.insert(header::RETRY_AFTER, wait);
     }
     response
 }

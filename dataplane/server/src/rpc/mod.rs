@@ -1,31 +1,42 @@
-//! Unary RPCs as users call them: Connect (JSON and protobuf) and gRPC, on one
-//! port and one path each.
+//! Unary RPCs as users call them: Connect (JSON and protobuf), gRPC and gRPC-Web,
+//! on one port and one path each.
 //!
 //! A component registers a method once with [`Rpc::unary`]; the content type
 //! of a request chooses the protocol. Errors are [`tonic::Status`] throughout.
 
 mod connect;
+mod details;
+mod entries;
+mod frame;
+mod grpc;
+mod grpc_web;
+mod protocol;
 mod tenant;
 
 use std::{future::Future, sync::Arc};
 
 use axum::{
-    body::Body,
     extract::Request,
-    http::{HeaderMap, StatusCode, header},
+    http::{HeaderMap, StatusCode},
     response::{IntoResponse as _, Response},
     routing::{MethodRouter, post},
 };
 use prost::Message;
 use serde::{Serialize, de::DeserializeOwned};
-use tonic::{Status, codec::CompressionEncoding};
+use tonic::Status;
 
 pub(crate) use connect::{error_response, read_body};
+pub(crate) use details::{retry_after, status_with, too_many};
+pub(crate) use entries::of_push as entries_of_push;
+pub(crate) use protocol::Protocol;
 pub(crate) use tenant::{TENANT_HEADER, Tenancy, TenantId};
 
 /// Longest message of a gRPC error, in bytes: it travels, each byte as three at
-/// worst, in a header, and HTTP/2 clients take 16 KiB of those.
-const MAX_GRPC_MESSAGE_BYTES: usize = 4 << 10;
+/// worst, in a header, and some clients take no more than 8 KiB of those.
+const MAX_GRPC_MESSAGE_BYTES: usize = 1 << 10;
+
+/// Most details of a gRPC error, in bytes; they travel as base64 beside it.
+const MAX_GRPC_DETAIL_BYTES: usize = 3 << 10;
 
 /// What every handler learns about its request besides the message.
 #[derive(Debug, Clone)]
@@ -40,6 +51,8 @@ pub(crate) struct Rpc {
     tenancy: Tenancy,
     /// Largest request message, in bytes after decompression.
     max_message_bytes: usize,
+    /// Counts what a request message announces.
+    entries: entries::Count,
 }
 
 impl Rpc {
@@ -48,6 +61,7 @@ impl Rpc {
         Self {
             tenancy,
             max_message_bytes,
+            entries: entries::none,
         }
     }
 
@@ -76,7 +90,21 @@ impl Rpc {
         self.max_message_bytes
     }
 
-    /// Serves `handler` over Connect and gRPC.
+    /// Returns the settings with a count of what messages announce, which is
+    /// bounded.
+    pub(crate) fn with_entries(self, entries: entries::Count) -> Self {
+        Self { entries, ..self }
+    }
+
+    /// Returns the settings for what belongs to no tenant.
+    pub(crate) fn without_tenants(self) -> Self {
+        Self {
+            tenancy: Tenancy::new(false),
+            ..self
+        }
+    }
+
+    /// Serves `handler` over Connect, gRPC and gRPC-Web.
     pub(crate) fn unary<Req, Resp, F, Fut>(&self, handler: F) -> MethodRouter
     where
         Req: Message + Default + DeserializeOwned + 'static,
@@ -90,10 +118,12 @@ impl Rpc {
             let rpc = rpc.clone();
             let handler = Arc::clone(&handler);
             async move {
-                if is_grpc(request.headers()) {
-                    rpc.serve_grpc(request, handler).await
-                } else {
-                    connect::serve(&rpc, request, handler).await
+                match Protocol::of(request.headers()) {
+                    Protocol::Grpc => grpc::serve(&rpc, request, handler).await,
+                    Protocol::GrpcWeb(encoding) => {
+                        grpc_web::serve(&rpc, encoding, request, handler).await
+                    }
+                    Protocol::Connect => connect::serve(&rpc, request, handler).await,
                 }
             }
         })
@@ -112,70 +142,21 @@ impl Rpc {
         post(move |request: Request| {
             let rpc = rpc.clone();
             let handler = Arc::clone(&handler);
-            async move { rpc.serve_grpc(request, handler).await }
+            async move { grpc::serve(&rpc, request, handler).await }
         })
-    }
-
-    async fn serve_grpc<Req, Resp, F, Fut>(&self, request: Request, handler: Arc<F>) -> Response
-    where
-        Req: Message + Default + 'static,
-        Resp: Message + 'static,
-        F: Fn(Context, Req) -> Fut + Send + Sync + 'static,
-        Fut: Future<Output = Result<Resp, Status>> + Send + 'static,
-    {
-        let context = self.context(request.headers());
-        let service = tower::service_fn(move |message: tonic::Request<Req>| {
-            let handler = Arc::clone(&handler);
-            let context = context.clone();
-            async move {
-                handler(context?, message.into_inner())
-                    .await
-                    .map(tonic::Response::new)
-                    .map_err(|status| shortened(&status))
-            }
-        });
-        tonic::server::Grpc::new(tonic_prost::ProstCodec::<Resp, Req>::default())
-            .accept_compressed(CompressionEncoding::Gzip)
-            .max_decoding_message_size(self.max_message_bytes)
-            .unary(service, request)
-            .await
-            .map(Body::new)
-    }
-}
-
-/// Tells whether a request is a gRPC call.
-pub(crate) fn is_grpc(headers: &HeaderMap) -> bool {
-    headers
-        .get(header::CONTENT_TYPE)
-        .and_then(|value| value.to_str().ok())
-        .is_some_and(|value| {
-            value == "application/grpc"
-                || value.starts_with("application/grpc+")
-                || value.starts_with("application/grpc;")
-        })
-}
-
-/// Answers a request that does not reach its handler.
-pub(crate) fn refuse(grpc: bool, status: &Status) -> Response {
-    if grpc {
-        shortened(status).into_http()
-    } else {
-        error_response(status)
     }
 }
 
 /// Answers a request for a path that does not exist.
 pub(crate) async fn not_found(request: Request) -> Response {
-    if is_grpc(request.headers()) {
-        return Status::unimplemented("unknown method").into_http();
+    match Protocol::of(request.headers()) {
+        Protocol::Connect => (StatusCode::NOT_FOUND, "404 page not found\n").into_response(),
+        protocol => protocol.refuse(&Status::unimplemented("unknown method")),
     }
-    (StatusCode::NOT_FOUND, "404 page not found\n").into_response()
 }
 
 fn shortened(status: &Status) -> Status {
-    let text = status.message();
-    let end = text.floor_char_boundary(MAX_GRPC_MESSAGE_BYTES);
-    Status::new(status.code(), &text[..end])
+    details::shortened(status, MAX_GRPC_MESSAGE_BYTES, MAX_GRPC_DETAIL_BYTES)
 }
 
 #[cfg(test)]

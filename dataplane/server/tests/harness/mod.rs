@@ -156,6 +156,16 @@ impl Node {
             .clone()
     }
 
+    /// Returns the most memory that the process has had resident, in bytes.
+    pub fn peak_memory(&self) -> u64 {
+        let path = format!("/proc/{}/status", self.child.id());
+        let status = std::fs::read_to_string(path).expect("the process lives");
+        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+        let kibibytes = line.and_then(|line| line.trim().strip_suffix(" kB"));
+        let kibibytes = kibibytes.and_then(|number| number.parse::<u64>().ok());
+        kibibytes.expect("the kernel tells the peak") * 1024
+    }
+
     pub fn url(&self, path: &str) -> String {
         format!("http://{}{path}", self.http)
     }
