@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Installs what the recipes need and this machine lacks, and says what it does.
+# Installs what the recipes need and this machine lacks, and says what it does. With the argument
+# `sdks` that includes the languages of the clients in e2e/sdks.
 set -euo pipefail
 
 say() { echo "==> $*"; }
@@ -22,6 +23,13 @@ if [[ ${CLUSTER:-embedded} != current ]]; then
     need nftables nft
     need conntrack conntrack
     need kmod modprobe
+fi
+if [[ ${1:-} == sdks ]]; then
+    python3 -c 'import ensurepip, venv' 2>/dev/null || packages+=(python3-venv)
+    need nodejs node
+    need npm npm
+    need default-jdk-headless javac
+    need maven mvn
 fi
 
 if ((${#packages[@]})); then
