@@ -42,7 +42,7 @@ clean-cluster: ## Remove the embedded Kubernetes and every trace of it
 
 .PHONY: test
 test: requirements ## Run every test, the end-to-end tests on the embedded Kubernetes included
-	@SUDO="$(SUDO)" e2e/recipes/test.sh rust go fuzz e2e
+	@SUDO="$(SUDO)" e2e/recipes/test.sh rust go fuzz sdks e2e
 
 .PHONY: test-fast
 test-fast: ## Run the tests that need no cluster
@@ -51,6 +51,10 @@ test-fast: ## Run the tests that need no cluster
 .PHONY: e2e
 e2e: requirements embedded ## Run the end-to-end tests, or one with TEST=name (KEEP=1 leaves the cluster up)
 	@SUDO="$(SUDO)" e2e/recipes/e2e.sh $(TEST)
+
+.PHONY: sdks
+sdks: ## Profile real programs with the clients of every language (UPDATE=1 records what they send)
+	@e2e/recipes/sdks.sh
 
 .PHONY: soak
 soak: ## Run the long suites whole: simulated gossip, crashes and damage of the log, properties
@@ -61,16 +65,25 @@ soak: ## Run the long suites whole: simulated gossip, crashes and damage of the 
 	PROPTEST_CASES=2000 cargo test --locked --release -p pyroscope-gossip
 	@e2e/recipes/mixed.sh 50
 
-# What `make bench` compares, and with clusters of how many nodes.
+# What `make bench` compares: `gossip`, with clusters of how many nodes, or `push`, with how many profiles.
 BENCH ?= gossip
 NODES ?= 16,64,128
+PROFILES ?= 8000
+RELEASE := $(or $(CARGO_TARGET_DIR),target)/release
 
 .PHONY: bench
-bench: ## Compare with the Go originals on this machine: BENCH=gossip NODES=16,64,128
+bench: bench-$(BENCH) ## Measure on this machine: BENCH=gossip NODES=16,64,128 or BENCH=push PROFILES=8000
+
+.PHONY: bench-gossip
+bench-gossip:
 	cargo build --locked --quiet --release -p pyroscope-bench
 	cd e2e/peers/bench && $(GO_BUILD) -o ../../../$(BIN)/dskit-node .
-	cargo run --locked --quiet --release -p pyroscope-bench --bin bench -- $(BENCH) \
-		--nodes $(NODES) --go $(BIN)/dskit-node --out $(BUILD)/bench
+	$(RELEASE)/bench gossip --nodes $(NODES) --go $(BIN)/dskit-node --out $(BUILD)/bench
+
+.PHONY: bench-push
+bench-push:
+	cargo build --locked --quiet --release -p pyroscope-bench -p pyroscope-server
+	$(RELEASE)/bench push --profiles $(PROFILES) --out $(BUILD)/bench
 
 .PHONY: fuzz
 fuzz: requirements ## Let libFuzzer search every decoder for FUZZ_SECONDS each (60), or one with TARGET=name

@@ -1,15 +1,18 @@
-//! `make bench`: compares this project with the Go originals on this machine.
+//! `make bench`: compares this project with the Go originals, and with the least
+//! that is possible, on this machine.
 
 use std::fs::{self, File};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, Result};
 use bench::Launch;
 use bench::gossip::{Phase, Plan, Run, Sides};
 use bench::isolation;
+use bench::push;
 use bench::report;
 use clap::{Args, Parser, Subcommand};
+use serde::Serialize;
 
 #[derive(Debug, Parser)]
 struct Cli {
@@ -21,6 +24,8 @@ struct Cli {
 enum Command {
     /// Gossip and ring against dskit.
     Gossip(Gossip),
+    /// The write path against a server that only inflates and walks.
+    Push(Push),
     /// One cluster of either side; prints its measurements as JSON.
     #[command(hide = true)]
     Phase(OnePhase),
@@ -49,6 +54,28 @@ struct Gossip {
     /// Arguments for every phase, such as `--idle=10`.
     #[arg(last = true)]
     arguments: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+struct Push {
+    /// Profiles of each run.
+    #[arg(long, default_value_t = 8000)]
+    profiles: usize,
+    /// How often each case is run.
+    #[arg(long, default_value_t = 3)]
+    rounds: usize,
+    /// Sizes of clusters; every node has every profile.
+    #[arg(long, value_delimiter = ',', default_value = "1,3")]
+    nodes: Vec<usize>,
+    /// Leaves out pushes and queries beside each other.
+    #[arg(long)]
+    no_isolation: bool,
+    /// The data plane's executable; by default the one beside this executable.
+    #[arg(long)]
+    pyroscope: Option<PathBuf>,
+    /// Folder for the results, logs and data.
+    #[arg(long, default_value = "build/bench")]
+    out: PathBuf,
 }
 
 #[derive(Debug, Args)]
@@ -84,6 +111,7 @@ struct OnePhase {
 fn main() -> Result<()> {
     match Cli::parse().command {
         Command::Gossip(gossip) => gossip.run(),
+        Command::Push(push) => push.run(),
         Command::Phase(phase) => phase.run(),
     }
 }
@@ -94,8 +122,7 @@ impl Gossip {
         let rust = self
             .rust
             .unwrap_or_else(|| bench.with_file_name("gossip-node"));
-        fs::create_dir_all(&self.out)
-            .with_context(|| format!("cannot make {}", self.out.display()))?;
+        make(&self.out)?;
         let plan = Plan {
             bench,
             programs: Sides { rust, go: self.go },
@@ -107,13 +134,47 @@ impl Gossip {
         };
         let path = self.out.join("gossip.json");
         plan.run(|results| {
-            let file =
-                File::create(&path).with_context(|| format!("cannot write {}", path.display()))?;
-            serde_json::to_writer_pretty(file, results)?;
+            write(&path, results)?;
             print!("{}", report::latest(results));
             Ok(())
         })
     }
+}
+
+impl Push {
+    fn run(self) -> Result<()> {
+        let bench = std::env::current_exe()?;
+        make(&self.out)?;
+        let plan = push::Plan {
+            programs: push::Programs {
+                pyroscope: self
+                    .pyroscope
+                    .unwrap_or_else(|| bench.with_file_name("pyroscope")),
+                floor: bench.with_file_name("push-floor"),
+                load: bench.with_file_name("push-load"),
+            },
+            profiles: self.profiles,
+            rounds: self.rounds,
+            nodes: self.nodes,
+            isolation: !self.no_isolation,
+            folder: self.out.clone(),
+        };
+        let path = self.out.join("push.json");
+        plan.run(|results| {
+            write(&path, results)?;
+            print!("{}", push::latest(results));
+            Ok(())
+        })
+    }
+}
+
+fn make(folder: &Path) -> Result<()> {
+    fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))
+}
+
+fn write(path: &Path, results: &impl Serialize) -> Result<()> {
+    let file = File::create(path).with_context(|| format!("cannot write {}", path.display()))?;
+    Ok(serde_json::to_writer_pretty(file, results)?)
 }
 
 impl OnePhase {

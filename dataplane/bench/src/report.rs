@@ -34,7 +34,8 @@ pub fn latest(results: &Results) -> String {
     text
 }
 
-fn machine(text: &mut String, machine: &Machine) {
+/// Writes what is to be known of the machine.
+pub(crate) fn machine(text: &mut String, machine: &Machine) {
     // Writing to a string does not fail.
     let _ = writeln!(
         text,
@@ -97,7 +98,7 @@ fn verdict(ratio: f64, limit: f64) -> &'static str {
 }
 
 /// Three digits that matter, never an exponent.
-fn figure(value: f64) -> String {
+pub(crate) fn figure(value: f64) -> String {
     let decimals = match value.abs() {
         100.0.. => 0,
         10.0.. => 1,
