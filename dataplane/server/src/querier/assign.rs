@@ -43,21 +43,9 @@ impl Assignment {
         self.open.is_empty()
     }
 
-    /// Gives every open profile to one of its holders, evenly. The result has
-    /// an entry per holder that has something to do.
-    ///
-    /// # Errors
-    ///
-    /// The number of profiles whose holders have all failed.
-    pub(crate) fn next_round(&self) -> Result<Vec<(usize, Vec<Key>)>, usize> {
-        let orphans = self
-            .open
-            .values()
-            .filter(|holders| holders.is_empty())
-            .count();
-        if orphans > 0 {
-            return Err(orphans);
-        }
+    /// Gives every open profile that has a holder to one of them, evenly. The
+    /// result has an entry per holder that has something to do.
+    pub(crate) fn next_round(&self) -> Vec<(usize, Vec<Key>)> {
         let mut parts: FxHashMap<usize, Vec<Key>> = FxHashMap::default();
         for (key, holders) in &self.open {
             let load = |holder: &&usize| parts.get(*holder).map_or(0, Vec::len);
@@ -65,7 +53,33 @@ impl Assignment {
                 parts.entry(least).or_default().push(*key);
             }
         }
-        Ok(parts.into_iter().collect())
+        parts.into_iter().collect()
+    }
+
+    /// Returns whether each of these profiles has a holder besides `holder`.
+    pub(crate) fn can_do_without(&self, holder: usize, given: &[Key]) -> bool {
+        let other = |key| {
+            let holders: Option<&Vec<usize>> = self.open.get(key);
+            holders.is_none_or(|holders| holders.iter().any(|&it| it != holder))
+        };
+        given.iter().all(other)
+    }
+
+    /// Starts over with the open profiles, after holders were asked again what
+    /// they have; their numbers may be others now.
+    ///
+    /// A profile that nobody names any more was lost with the holder that had
+    /// it. It is left out: the new answers are complete, so it was not
+    /// acknowledged.
+    pub(crate) fn look_again<'a>(&mut self, held: impl IntoIterator<Item = &'a [u8]>) {
+        let mut again = Self::new(held);
+        again.open.retain(|key, _| self.open.contains_key(key));
+        *self = again;
+    }
+
+    /// Returns how many profiles are not merged yet.
+    pub(crate) fn remaining(&self) -> usize {
+        self.open.len()
     }
 
     /// Records that `holder` merged `given`, but for those it no longer had.
@@ -110,41 +124,55 @@ mod tests {
     fn a_replicated_profile_is_merged_once() {
         let both = [A, B].concat();
         let assignment = Assignment::new([both.as_slice(), &both, &both]);
-        assert_eq!(all(&assignment.next_round().unwrap()), [A, B]);
+        assert_eq!(all(&assignment.next_round()), [A, B]);
     }
 
     #[test]
     fn another_holder_steps_in_for_one_that_fails() {
         let mut assignment = Assignment::new([A.as_slice(), &A]);
-        let first = assignment.next_round().unwrap()[0].0;
+        let first = assignment.next_round()[0].0;
         assignment.failed(first);
-        let second = assignment.next_round().unwrap();
+        let second = assignment.next_round();
         assert_eq!(second, [(1 - first, vec![A])]);
         assignment.merged(1 - first, &[A], &FxHashSet::default());
         assert!(assignment.is_done());
     }
 
     #[test]
-    fn a_profile_without_a_holder_is_an_error_and_never_left_out() {
+    fn a_profile_without_a_holder_stays_open_until_all_say_what_they_have() {
         let mut assignment = Assignment::new([A.as_slice()]);
         assignment.merged(0, &[A], &[A].into_iter().collect());
         assert!(!assignment.is_done());
-        assert_eq!(assignment.next_round(), Err(1));
+        assert_eq!(assignment.next_round(), []);
+        let mut found = Assignment::new([A.as_slice()]);
+        found.failed(0);
+        found.look_again([B.as_slice(), &[A, B].concat()]);
+        assert_eq!(found.next_round(), [(1, vec![A])], "B was never open");
+        assignment.look_again([B.as_slice()]);
+        assert!(assignment.is_done());
+    }
+
+    #[test]
+    fn a_holder_is_waited_for_when_no_other_has_its_profiles() {
+        let both = [A, B].concat();
+        let mut assignment = Assignment::new([both.as_slice(), &A]);
+        assert!(assignment.can_do_without(0, &[A]));
+        assert!(!assignment.can_do_without(0, &[A, B]));
+        assignment.failed(1);
+        assert!(!assignment.can_do_without(0, &[A]));
     }
 
     #[test]
     fn a_holder_that_names_a_profile_twice_merges_it_once() {
         let twice = [A, A].concat();
         let assignment = Assignment::new([twice.as_slice()]);
-        assert_eq!(all(&assignment.next_round().unwrap()), [A]);
+        assert_eq!(all(&assignment.next_round()), [A]);
     }
 
     #[test]
     fn work_is_spread_over_the_holders() {
         let keys: Vec<u8> = (0..100u8).flat_map(|n| [n; KEY_BYTES]).collect();
-        let round = Assignment::new([keys.as_slice(), &keys])
-            .next_round()
-            .unwrap();
+        let round = Assignment::new([keys.as_slice(), &keys]).next_round();
         assert!(round.iter().all(|(_, keys)| keys.len() == 50));
     }
 }

@@ -2,6 +2,7 @@
 
 mod assign;
 mod limits;
+mod merge;
 mod read;
 mod render;
 mod series;

@@ -10,13 +10,12 @@ use std::{future::Future, sync::Arc, time::Duration};
 use futures::{StreamExt as _, stream::FuturesUnordered};
 use proto::{
     ingester::v1::ingester_service_client::IngesterServiceClient,
-    reader::v1::{MergeFormat, MergeRequest, SelectRequest, SelectResponse},
+    reader::v1::{SelectRequest, SelectResponse},
 };
-use tokio::task::block_in_place;
 use tonic::{Request, Response, Status, transport::Channel};
 use tracing::warn;
 
-use super::assign::{Assignment, KEY_BYTES, keys};
+use super::assign::KEY_BYTES;
 use crate::{
     clients::{Clients, request},
     ring_view::{RingView, unix_seconds},
@@ -31,15 +30,15 @@ const STRAGGLER_WAIT: Duration = Duration::from_secs(1);
 #[derive(Debug, Clone)]
 pub(crate) struct Readers {
     ring: RingView,
-    clients: Arc<Clients>,
-    timeout: Duration,
+    pub(super) clients: Arc<Clients>,
+    pub(super) timeout: Duration,
 }
 
 /// What one holder answered.
 #[derive(Debug)]
-struct Answer<T> {
-    addr: String,
-    message: T,
+pub(super) struct Answer<T> {
+    pub(super) addr: String,
+    pub(super) message: T,
 }
 
 impl Readers {
@@ -94,7 +93,7 @@ impl Readers {
         Ok(answers.into_iter().map(|answer| answer.message).collect())
     }
 
-    async fn select_with_holders(
+    pub(super) async fn select_with_holders(
         &self,
         tenant: &TenantId,
         select: &SelectRequest,
@@ -105,65 +104,6 @@ impl Readers {
             async move { complete(client?.select(request).await?.into_inner()) }
         };
         self.gather(ask_one).await
-    }
-
-    /// Merges each profile once, at one of its holders. `collect` gets every
-    /// partial result in the `format`.
-    ///
-    /// # Errors
-    ///
-    /// As [`Self::ask`], and `unavailable` when all holders of a profile fail
-    /// between naming and merging it.
-    pub(crate) async fn merge(
-        &self,
-        tenant: &TenantId,
-        select: &SelectRequest,
-        format: MergeFormat,
-        mut collect: impl FnMut(&[u8]) -> Result<(), Status>,
-    ) -> Result<(), Status> {
-        let holders = self.select_with_holders(tenant, select).await?;
-        let held = holders.iter().map(|answer| answer.message.keys.as_ref());
-        let mut open = block_in_place(|| Assignment::new(held));
-        while !open.is_done() {
-            let round = block_in_place(|| open.next_round()).map_err(|orphans| {
-                Status::unavailable(format!(
-                    "all holders of {orphans} profiles failed while they were read; try again"
-                ))
-            })?;
-            let mut calls: FuturesUnordered<_> = round
-                .into_iter()
-                .map(|(holder, given)| {
-                    let message = MergeRequest {
-                        select: Some(select.clone()),
-                        keys: given.concat().into(),
-                        format: format.into(),
-                    };
-                    let request = request(tenant, self.timeout, message);
-                    let client = self.clients.reader(&holders[holder].addr);
-                    async move {
-                        let answer = async { Ok(client?.merge(request).await?.into_inner()) };
-                        (holder, given, answer.await)
-                    }
-                })
-                .collect();
-            while let Some((holder, given, answer)) = calls.next().await {
-                match answer {
-                    Ok(answer) => {
-                        block_in_place(|| {
-                            let missing = keys(&answer.missing).collect();
-                            open.merged(holder, &given, &missing);
-                            collect(&answer.data)
-                        })?;
-                    }
-                    Err(status) => {
-                        let status: Status = status;
-                        warn!(addr = holders[holder].addr, error = %status, "holder failed while merging");
-                        open.failed(holder);
-                    }
-                }
-            }
-        }
-        Ok(())
     }
 
     /// Calls every holder at once and fails when too many of them do.
