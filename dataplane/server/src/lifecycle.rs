@@ -1,6 +1,8 @@
 //! Keeps this process's entries in rings: the shell around the lifecyclers of
 //! [`ring`], which decide.
 
+mod memory;
+mod ring_file;
 mod tokens_file;
 
 use std::{
@@ -25,6 +27,9 @@ use crate::{
     ring_view::unix_seconds,
 };
 
+/// Time between two writes of the file that remembers the ring.
+const REMEMBER_PAUSE: Duration = Duration::from_secs(1);
+
 /// Where an instance is registered and what is kept of it.
 #[derive(Debug, Clone)]
 pub(crate) struct Registration {
@@ -34,6 +39,8 @@ pub(crate) struct Registration {
     pub ring_key: String,
     /// File with the tokens; `None`: they do not outlive the process.
     pub tokens_file: Option<PathBuf>,
+    /// File that remembers the ring; `None`: nobody does.
+    pub ring_file: Option<PathBuf>,
     /// Whether a clean stop takes the instance out of the ring.
     pub unregisters: bool,
     /// When other members of the ring count as gone for good.
@@ -181,7 +188,12 @@ impl<L: Steps> Lifecycle<L> {
 
     /// Registers the instance and keeps its heartbeat until `shutdown`.
     pub(crate) async fn run(self, shutdown: CancellationToken) {
+        self.recall();
         self.step(|lifecycler, ring, now| lifecycler.start(ring, now));
+        tokio::join!(self.keep_alive(&shutdown), self.remember(&shutdown));
+    }
+
+    async fn keep_alive(&self, shutdown: &CancellationToken) {
         loop {
             let wakeup = self.lifecycler.lock().next_wakeup();
             let wait = wakeup.map_or(Duration::MAX, |at| at.saturating_sub(self.origin.elapsed()));
@@ -206,6 +218,55 @@ impl<L: Steps> Lifecycle<L> {
     pub(crate) fn unregister(&self) {
         if self.registration.unregisters {
             self.step(|lifecycler, ring, now| lifecycler.unregister(ring, now));
+        }
+    }
+
+    /// Restores the members that this instance remembers, if nobody else does:
+    /// see [`memory`].
+    fn recall(&self) {
+        let Some(file) = &self.registration.ring_file else {
+            return;
+        };
+        let remembered = ring_file::read(file).unwrap_or_else(|error| {
+            warn!(file = %file.display(), %error, "cannot read the remembered ring; doing without it");
+            Desc::default()
+        });
+        let id = self.lifecycler.lock().id().to_owned();
+        let Some(others) = memory::restore(&remembered, &self.ring(), &id) else {
+            return;
+        };
+        let (name, members) = (self.registration.ring, others.ingesters.len());
+        match self.kv.merge(&self.registration.ring_key, others) {
+            Ok(_) => info!(ring = name, members, "restored the members of the ring"),
+            Err(error) => warn!(ring = name, %error, "cannot restore the members of the ring"),
+        }
+    }
+
+    /// Writes down who is in the ring, whenever that changes.
+    async fn remember(&self, shutdown: &CancellationToken) {
+        let Some(file) = &self.registration.ring_file else {
+            return;
+        };
+        let mut changes = self.kv.watch(&self.registration.ring_key);
+        let mut written = None;
+        loop {
+            let ring = memory::of(&changes.borrow_and_update());
+            if written.as_ref() != Some(&ring) {
+                match ring_file::write(file, &ring) {
+                    Ok(()) => written = Some(ring),
+                    Err(error) => {
+                        warn!(file = %file.display(), %error, "cannot write down the ring; trying again");
+                    }
+                }
+            }
+            let next = async {
+                tokio::time::sleep(REMEMBER_PAUSE).await;
+                changes.changed().await
+            };
+            tokio::select! {
+                () = shutdown.cancelled() => return,
+                changed = next => if changed.is_err() { return },
+            }
         }
     }
 

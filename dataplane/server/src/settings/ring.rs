@@ -1,7 +1,7 @@
 //! What rings and this process's entries in them take from the configuration;
 //! pure, but for the host's name and addresses.
 
-use std::net::IpAddr;
+use std::{net::IpAddr, path::Path};
 
 use ::ring::{AutoForgetConfig, BasicLifecyclerConfig, LifecyclerConfig, RingConfig};
 use anyhow::{Context as _, Result};
@@ -159,6 +159,7 @@ pub(crate) fn ingester_registration(config: &Config) -> Registration {
         ring_key: lifecycler.ring.kvstore.ingester_ring_key(),
         tokens_file: (!lifecycler.tokens_file_path.is_empty())
             .then(|| lifecycler.tokens_file_path.clone().into()),
+        ring_file: Some(Path::new(&config.pyroscopedb.data_path).join("ring")),
         unregisters: lifecycler.unregister_on_shutdown,
         auto_forget: AutoForgetConfig {
             period: timeout.saturating_mul(config.ingester.auto_forget_unhealthy_periods),
@@ -179,6 +180,7 @@ pub(crate) fn distributor_registration(config: &Config) -> Registration {
         ring: "distributor",
         ring_key: ring.kvstore.distributor_ring_key(),
         tokens_file: None,
+        ring_file: None,
         unregisters: true,
         auto_forget: AutoForgetConfig {
             period: timeout.saturating_mul(DISTRIBUTOR_FORGET_PERIODS),
