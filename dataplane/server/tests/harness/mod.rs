@@ -114,10 +114,7 @@ impl Node {
     /// flags.
     pub fn crash_and_restart(&mut self) {
         self.crash();
-        *self = Self::spawn(
-            std::mem::take(&mut self.http),
-            std::mem::take(&mut self.args),
-        );
+        self.restart();
     }
 
     /// Kills the process as a crash would.
@@ -126,9 +123,22 @@ impl Node {
         self.child.wait().expect("a killed process ends");
     }
 
+    /// Starts the process again, with the same flags, after it has ended.
+    pub fn restart(&mut self) {
+        *self = Self::spawn(
+            std::mem::take(&mut self.http),
+            std::mem::take(&mut self.args),
+        );
+    }
+
     /// Stops the process where it is: it keeps its connections and says nothing.
     pub fn hang(&self) {
         self.signal(Signal::SIGSTOP);
+    }
+
+    /// Lets a process that hangs go on.
+    pub fn resume(&self) {
+        self.signal(Signal::SIGCONT);
     }
 
     fn signal(&self, signal: Signal) {
