@@ -125,6 +125,7 @@ impl Wal {
             segment_bytes: options.segment_bytes,
             next: tail.next,
             previous: tail.previous,
+            failures: 0,
             metrics,
             lock,
         };

@@ -46,6 +46,8 @@ pub(super) struct Writer<D: Disk> {
     pub(super) next: u64,
     /// The last segment with records that is not appended to any more.
     pub(super) previous: Option<Link>,
+    /// Writes that failed since one succeeded.
+    pub(super) failures: u64,
     pub(super) metrics: WalMetrics,
     /// Held until the last byte is written.
     pub(super) lock: D::Lock,
@@ -65,10 +67,12 @@ impl<D: Disk> Writer<D> {
         while let Some(first) = queue.blocking_recv() {
             gather(first, &mut batch, &mut queue);
             let result = self.commit(&mut active, &batch, &mut frames);
-            if let Err(error) = &result {
-                self.metrics.append_failures.inc();
-                error!(error = %error, appends = batch.len(), "log append failed");
-                self.abandon(&mut active);
+            match &result {
+                Ok(()) => self.works(),
+                Err(error) => {
+                    self.fails(error);
+                    self.abandon(&mut active);
+                }
             }
             for append in batch.drain(..) {
                 // A receiver that is gone does not want to know.
@@ -131,6 +135,22 @@ impl<D: Disk> Writer<D> {
         self.metrics.segments.inc();
         self.metrics.bytes.inc_by(segment.durable as i64);
         Ok(active.insert(segment))
+    }
+
+    /// A disk that is full fails every write: the first says so, the others count.
+    fn fails(&mut self, error: &LogError) {
+        self.metrics.append_failures.inc();
+        self.failures += 1;
+        if self.failures == 1 {
+            error!(error = %error, "log append failed");
+        }
+    }
+
+    fn works(&mut self) {
+        if self.failures > 0 {
+            info!(failures = self.failures, "log appends succeed again");
+            self.failures = 0;
+        }
     }
 
     /// Stops to append to a segment that has records.
