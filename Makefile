@@ -61,6 +61,7 @@ soak: ## Run the long suites whole: simulated gossip, crashes and damage of the 
 	SOAK_SEEDS=10000 cargo test --locked --release -p pyroscope-memberlist --test simulation -- --nocapture
 	SOAK_SEEDS=10000 cargo test --locked --release -p pyroscope-gossip --test ring_simulation -- --nocapture
 	SOAK_SEEDS=5000 cargo test --locked --release -p pyroscope-store --test faults -- --nocapture
+	SOAK_SEEDS=1000 cargo test --locked --release -p pyroscope-server --test crash -- --nocapture
 	PROPTEST_CASES=5000 cargo test --locked --release -p pyroscope-memberlist -p pyroscope-ring \
 		-p pyroscope-profile -p pyroscope-store
 	PROPTEST_CASES=2000 cargo test --locked --release -p pyroscope-gossip
