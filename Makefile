@@ -57,11 +57,12 @@ sdks: ## Profile real programs with the clients of every language (UPDATE=1 reco
 	@e2e/recipes/sdks.sh
 
 .PHONY: soak
-soak: ## Run the long suites whole: simulated gossip, crashes and damage of the log, properties
+soak: ## Run the long suites whole: simulated gossip, crashes, unwell nodes, damage of the log, properties
 	SOAK_SEEDS=10000 cargo test --locked --release -p pyroscope-memberlist --test simulation -- --nocapture
 	SOAK_SEEDS=10000 cargo test --locked --release -p pyroscope-gossip --test ring_simulation -- --nocapture
 	SOAK_SEEDS=5000 cargo test --locked --release -p pyroscope-store --test faults -- --nocapture
 	SOAK_SEEDS=1000 cargo test --locked --release -p pyroscope-server --test crash -- --nocapture
+	SOAK_ITERATIONS=300 cargo test --locked --release -p pyroscope-server --test chaos -- --nocapture
 	PROPTEST_CASES=5000 cargo test --locked --release -p pyroscope-memberlist -p pyroscope-ring \
 		-p pyroscope-profile -p pyroscope-store
 	PROPTEST_CASES=2000 cargo test --locked --release -p pyroscope-gossip
