@@ -7,7 +7,7 @@
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 
-use pyroscope_profile::pprof::{self, Limits};
+use pyroscope_profile::pprof::{self, Limits, View};
 use pyroscope_profile::{CallSite, PprofMerge, Profile, ProfileType, Tree};
 
 const MEASURE_FOR: Duration = Duration::from_secs(1);
@@ -16,10 +16,11 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let limits = Limits::default();
     for path in std::env::args().skip(1) {
         let gzip = std::fs::read(&path)?;
-        let raw = pprof::decode(&gzip, limits.uncompressed_bytes)?;
-        let plain = pprof::encode(&raw);
-        let mut stored = raw.clone();
-        pprof::normalise(&mut stored, &limits);
+        let mut view = View::default();
+        view.decode(&gzip, limits.uncompressed_bytes)?;
+        view.normalise(&limits);
+        let stored = view.to_profile();
+        let plain = pprof::encode(&pprof::decode(&gzip, limits.uncompressed_bytes)?);
         println!(
             "{path}: {} bytes, {} gzip, {} samples",
             plain.len(),
@@ -28,19 +29,22 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         );
         let all = CallSite::default();
         let tree = tree(&stored, &all);
-        report("decode gzip", plain.len(), || {
-            pprof::decode(&gzip, limits.uncompressed_bytes)
+        report("read gzip", plain.len(), || {
+            view.decode(&gzip, limits.uncompressed_bytes)
         });
-        report("decode plain", plain.len(), || {
-            pprof::decode(&plain, limits.uncompressed_bytes)
+        report("read gzip, new", plain.len(), || {
+            View::default().decode(&gzip, limits.uncompressed_bytes)
         });
-        report("validate", plain.len(), || pprof::validate(&raw, &limits));
-        report("clone", plain.len(), || raw.clone());
-        report("clone, normalise", plain.len(), || {
-            let mut profile = raw.clone();
-            pprof::normalise(&mut profile, &limits);
-            profile
+        report("read plain", plain.len(), || {
+            view.decode(&plain, limits.uncompressed_bytes)
         });
+        report("validate", plain.len(), || view.validate(&limits));
+        report("read, normalise", plain.len(), || {
+            let read = view.decode(&plain, limits.uncompressed_bytes);
+            view.normalise(&limits);
+            read
+        });
+        report("copy out", plain.len(), || view.to_profile());
         report("encode gzip", plain.len(), || pprof::encode_gzip(&stored));
         report("build tree", plain.len(), || self::tree(&stored, &all));
         report("merge into tree", plain.len(), || {

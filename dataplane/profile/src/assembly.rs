@@ -23,7 +23,6 @@ pub(crate) struct Assembly {
     values: Vec<Vec<i64>>,
     /// Reused for each sample, so that one that is known already costs nothing.
     scratch: SampleKey,
-    symbol_bytes: usize,
 }
 
 /// A location without its id.
@@ -86,7 +85,6 @@ impl Default for Assembly {
             samples: HashMap::new(),
             values: Vec::new(),
             scratch: SampleKey::default(),
-            symbol_bytes: 0,
         }
     }
 }
@@ -139,15 +137,9 @@ impl Assembly {
         if let Some(index) = self.strings.get(text) {
             return *index;
         }
-        self.symbol_bytes += text.len() + size_of::<String>();
         let index = self.strings.len() as i64;
         self.strings.insert(text.to_owned(), index);
         index
-    }
-
-    /// Approximate size of the symbols held, in bytes.
-    pub(crate) fn symbol_bytes(&self) -> usize {
-        self.symbol_bytes
     }
 
     /// Returns the tables as a profile without sample types.
@@ -206,7 +198,6 @@ impl Assembly {
             lines,
             is_folded: location.is_folded,
         };
-        self.symbol_bytes += size_of::<Location>() + key.lines.len() * size_of::<Line>();
         let next = self.locations.len() as u64 + 1;
         let id = *self.locations.entry(key).or_insert(next);
         moved.locations.insert(at, id);
@@ -222,7 +213,6 @@ impl Assembly {
             filename: self.string(source.string(function.filename)),
             start_line: function.start_line,
         };
-        self.symbol_bytes += size_of::<Function>();
         let next = self.functions.len() as u64 + 1;
         *self.functions.entry(key).or_insert(next)
     }
@@ -235,7 +225,6 @@ impl Assembly {
             build_id: self.string(source.string(mapping.build_id)),
             ..*mapping
         };
-        self.symbol_bytes += size_of::<Mapping>();
         let next = self.mappings.len() as u64 + 1;
         *self.mappings.entry(key).or_insert(next)
     }

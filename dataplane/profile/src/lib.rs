@@ -4,10 +4,9 @@
 //! Everything here is pure: no I/O, no clock, no randomness. What decodes bytes
 //! or text from outside is bounded, returns typed errors and never panics.
 //!
-//! The path of a push: [`pprof::decode`] → [`pprof::validate`] →
-//! [`pprof::normalise`] → [`pprof::split_by_sample_labels`]. The path of a
-//! query: [`Selector`] picks series, [`Tree`] or [`PprofMerge`] adds up their
-//! profiles.
+//! The path of a push is that of a [`pprof::View`]: decode, validate, normalise,
+//! and split by sample labels where there are any. The path of a query:
+//! [`Selector`] picks series, [`Tree`] or [`PprofMerge`] adds up their profiles.
 
 #![warn(missing_docs)]
 

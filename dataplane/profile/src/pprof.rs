@@ -1,20 +1,23 @@
-//! pprof: decoding, validation, normalisation, splitting and encoding.
+//! pprof: reading, validation, normalisation, splitting and encoding.
 //!
 //! The message is the public `profile.proto` of pprof; limits, rules and the
 //! texts of errors are those clients of Grafana Pyroscope know.
 
 mod codec;
+mod extract;
+mod inflate;
 mod normalise;
-mod prune;
 mod split;
 mod validate;
+mod view;
+mod walk;
+mod wire;
 
 pub use codec::{decode, encode, encode_gzip};
-pub use normalise::normalise;
-pub use split::split_by_sample_labels;
-pub use validate::validate;
+pub use view::{Function, Line, Location, Mapping, Sample, View};
+pub use wire::Malformed;
 
-use proto::google::v1::Sample;
+use proto::google::v1;
 
 use crate::stack::Symbols;
 use crate::{CallSite, Profile};
@@ -48,7 +51,7 @@ impl Default for Limits {
 
 /// Returns the sum of one column over the stacks below a call site.
 pub fn total(profile: &Profile, column: usize, call_site: &CallSite) -> i64 {
-    let values = |sample: &Sample| sample.value.get(column).copied().unwrap_or_default();
+    let values = |sample: &v1::Sample| sample.value.get(column).copied().unwrap_or_default();
     if call_site.is_empty() {
         let values = profile.sample.iter().map(values);
         return values.fold(0, i64::saturating_add);
@@ -79,7 +82,7 @@ pub enum PprofError {
     Gzip(#[source] std::io::Error),
     /// The bytes are no pprof message.
     #[error("failed to parse profile: {0}")]
-    Malformed(#[source] prost::DecodeError),
+    Malformed(#[from] Malformed),
     /// There are more samples and symbols than such a size can honestly hold.
     #[error("profile has more than {limit} samples, symbols and strings")]
     TooManyEntries {

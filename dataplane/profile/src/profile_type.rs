@@ -5,6 +5,7 @@ use std::str::FromStr;
 
 use crate::Profile;
 use crate::labels::{self, Labels};
+use crate::pprof::View;
 
 /// `<name>:<sample type>:<sample unit>:<period type>:<period unit>[:delta]`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -50,6 +51,22 @@ impl ProfileType {
                 sample_unit: text(column.unit),
                 period_type: text(period.r#type),
                 period_unit: text(period.unit),
+                delta: false,
+            })
+            .collect()
+    }
+
+    /// Returns the type of each sample type column of a pprof that was read into
+    /// a view, in order.
+    pub fn of_view(name: &str, view: &View) -> Vec<Self> {
+        let (period_type, period_unit) = view.period_type();
+        view.sample_types()
+            .map(|(sample_type, sample_unit)| Self {
+                name: name.to_owned(),
+                sample_type: sample_type.to_owned(),
+                sample_unit: sample_unit.to_owned(),
+                period_type: period_type.to_owned(),
+                period_unit: period_unit.to_owned(),
                 delta: false,
             })
             .collect()

@@ -7,7 +7,7 @@ use proto::google::v1::Sample;
 use crate::{CallSite, Profile};
 
 /// Looks up symbols of one profile. Building it allocates only when ids are not
-/// `1..=n` in order, which [`crate::pprof::normalise`] makes them, or when
+/// `1..=n` in order, which [`crate::pprof::View::to_profile`] makes them, or when
 /// locations have no lines; resolving a stack does not allocate.
 pub(crate) struct Symbols<'p> {
     profile: &'p Profile,

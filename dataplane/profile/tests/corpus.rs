@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod owned;
+
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
@@ -19,8 +21,8 @@ fn raw(name: &str) -> Vec<u8> {
 fn stored(name: &str) -> Profile {
     let limits = Limits::default();
     let mut profile = pprof::decode(&raw(name), limits.uncompressed_bytes).unwrap();
-    pprof::validate(&profile, &limits).unwrap();
-    pprof::normalise(&mut profile, &limits);
+    owned::validate(&profile, &limits).unwrap();
+    owned::normalise(&mut profile, &limits);
     profile
 }
 
@@ -172,7 +174,7 @@ fn merging_adds_up_as_in_go() {
             merge.add(part, column(part, sample_type), &CallSite::default());
         }
         let merged = merge.finish();
-        pprof::validate(&merged, &Limits::default()).unwrap();
+        owned::validate(&merged, &Limits::default()).unwrap();
         let want = tree(&want, sample_type);
         assert!(want.node_count() > 5);
         assert_eq!(
@@ -243,12 +245,12 @@ fn every_file_goes_all_the_way() {
         let gzip = pprof::encode_gzip(&profile);
         assert_eq!(pprof::decode(&gzip, 4 << 20).unwrap(), profile, "{name}");
         let mut again = profile.clone();
-        pprof::normalise(&mut again, &Limits::default());
+        owned::normalise(&mut again, &Limits::default());
         assert_eq!(again, profile, "{name}");
 
         // Numeric labels such as `bytes` make no series.
         let series = Labels::new([("__name__", "any")]).unwrap();
-        let parts = pprof::split_by_sample_labels(profile.clone(), &series);
+        let parts = owned::split(&profile, &series);
         assert_eq!(parts, [(series, profile.clone())], "{name}");
 
         for sample_type in ProfileType::of_columns("any", &profile) {

@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod owned;
+
 use std::path::Path;
 use std::sync::LazyLock;
 
@@ -22,15 +24,15 @@ static CORPUS: LazyLock<Vec<Vec<u8>>> = LazyLock::new(|| {
 /// Runs everything that a profile can meet, valid or not.
 fn survive(mut profile: Profile) {
     let limits = Limits::default();
-    let valid = pprof::validate(&profile, &limits).is_ok();
+    let valid = owned::validate(&profile, &limits).is_ok();
     read(&profile);
-    pprof::normalise(&mut profile, &limits);
+    owned::normalise(&mut profile, &limits);
     if valid {
-        pprof::validate(&profile, &limits).unwrap();
+        owned::validate(&profile, &limits).unwrap();
     }
     read(&profile);
     let series = Labels::new([("__name__", "process_cpu")]).unwrap();
-    for (labels, part) in pprof::split_by_sample_labels(profile, &series) {
+    for (labels, part) in owned::split(&profile, &series) {
         let _ = pyroscope_profile::LabelLimits::default().check(&labels);
         read(&part);
     }
@@ -247,8 +249,8 @@ fn inlined_calls_cannot_multiply() {
     };
     assert!(profile.encoded_len() < 4 << 20);
     let limits = Limits::default();
-    pprof::validate(&profile, &limits).unwrap();
-    pprof::normalise(&mut profile, &limits);
+    owned::validate(&profile, &limits).unwrap();
+    owned::normalise(&mut profile, &limits);
     assert_eq!(profile.sample.len(), 1);
     assert_eq!(profile.sample[0].value, [1000]);
     let mut tree = Tree::default();
@@ -302,7 +304,7 @@ fn splitting_cannot_multiply_symbols() {
     };
     assert!(profile.encoded_len() < 4 << 20);
     let series = Labels::new([("__name__", "process_cpu")]).unwrap();
-    let parts = pprof::split_by_sample_labels(profile, &series);
+    let parts = owned::split(&profile, &series);
     let bytes: usize = parts.iter().map(|(_, part)| part.encoded_len()).sum();
     assert!(bytes < 70 << 20, "{bytes}");
     assert!(parts.len() > 10, "{}", parts.len());

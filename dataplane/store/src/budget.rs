@@ -66,14 +66,20 @@ impl Budget {
 }
 
 impl Reservation {
+    /// Uses a part of the reservation and keeps the rest.
+    pub(crate) fn spend(&mut self, used: u64) {
+        debug_assert!(used <= self.bytes, "{used} of {} bytes", self.bytes);
+        let mut spent = self.budget.spent.lock();
+        spent.used += used;
+        let kept = self.bytes.saturating_sub(used);
+        spent.reserved -= self.bytes - kept;
+        drop(spent);
+        self.bytes = kept;
+    }
+
     /// Turns the reservation into what was really used.
-    pub(crate) fn settle(self, used: u64) {
-        debug_assert!(
-            used <= self.bytes,
-            "{used} bytes used of {} reserved",
-            self.bytes
-        );
-        self.budget.spend(used);
+    pub(crate) fn settle(mut self, used: u64) {
+        self.spend(used);
     }
 }
 
@@ -94,14 +100,21 @@ mod tests {
         assert_eq!(budget.reserve(41).unwrap_err(), Full { used: 60, max: 100 });
         let second = budget.reserve(40).unwrap();
         drop(second);
+        let mut third = budget.reserve(40).unwrap();
+        third.spend(15);
+        assert_eq!(budget.used(), 15);
+        assert_eq!(budget.reserve(1).unwrap_err().used, 100);
+        drop(third);
+        budget.reserve(25).unwrap();
+        budget.reserve(26).unwrap_err();
         first.settle(10);
-        assert_eq!(budget.used(), 10);
-        budget.reserve(90).unwrap();
+        assert_eq!(budget.used(), 25);
+        budget.reserve(75).unwrap();
         budget.spend(200);
         assert_eq!(
             budget.reserve(0).unwrap_err(),
             Full {
-                used: 210,
+                used: 225,
                 max: 100
             }
         );

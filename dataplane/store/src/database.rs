@@ -13,11 +13,11 @@ use prometheus_client::registry::Registry;
 use proto::reader::v1::{MergeRequest, MergeResponse, SelectRequest, SelectResponse};
 
 use crate::budget::{Budget, Full};
-use crate::head::{NewProfile, cost};
-use crate::ingest;
+use crate::head::cost;
+use crate::ingest::{self, Logged};
 use crate::metrics::{HeadMetrics, WalMetrics};
 use crate::push::{IncomingProfile, PushError, PushLimits};
-use crate::query::{self, QueryError, TenantStats, TimeRange};
+use crate::query::{self, Listing, QueryError, TenantStats, TimeRange};
 use crate::report::ReplayReport;
 use crate::tenant::Tenant;
 use crate::wal::{self, Applied, Disk, LogError, OpenError, Os, Record, Wal};
@@ -84,9 +84,11 @@ pub(crate) struct Engine {
     opened: Instant,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Tenants {
     by_name: RwLock<BTreeMap<Arc<str>, Arc<Tenant>>>,
+    /// Secret of this process, which keys hashes of what comes from outside.
+    seed: u64,
 }
 
 impl Database {
@@ -117,7 +119,10 @@ impl Database {
         let head_metrics = HeadMetrics::register(registry);
         let wal_metrics = WalMetrics::register(registry);
         let directory = directory.as_ref();
-        let tenants = Tenants::default();
+        let tenants = Tenants {
+            by_name: RwLock::default(),
+            seed: rand::random(),
+        };
         let budget = Budget::new(options.max_head_bytes.min(MAX_HEAD_BYTES));
         let opened = Instant::now();
         let log = wal::Options {
@@ -127,8 +132,8 @@ impl Database {
         let decode = |record: &Record<'_>| {
             ingest::from_record(record).map(|new| (Box::<str>::from(record.tenant), new))
         };
-        let apply = |(tenant, new): (Box<str>, NewProfile)| {
-            tenants.apply(&tenant, &new, &budget, &head_metrics)
+        let apply = |(tenant, new): (Box<str>, Logged)| {
+            tenants.apply(&tenant, new, &budget, &head_metrics)
         };
         let (wal, report) = Wal::open(disk, directory, log, wal_metrics, decode, apply)?;
         let engine = Engine {
@@ -161,20 +166,20 @@ impl Database {
         profiles: Vec<IncomingProfile>,
         limits: PushLimits,
     ) -> Result<(), PushError> {
-        let refused = profiles.clone();
+        let profiles: Arc<[IncomingProfile]> = profiles.into();
         // A task of its own, so that a caller who goes away leaves no profile in
         // the log that the head does not show.
-        let push = ingest::push(self.engine.clone(), tenant.to_owned(), profiles, limits);
+        let push = ingest::push(self.engine.clone(), tenant.into(), profiles.clone(), limits);
         match tokio::spawn(push).await {
             Ok(result) => result,
-            Err(_) => Err(ingest::everything_refused(&refused)),
+            Err(_) => Err(ingest::everything_refused(&profiles)),
         }
     }
 
     /// Lists the profile types that have profiles within a range, sorted.
     pub fn profile_types(&self, tenant: &str, range: TimeRange) -> Vec<ProfileType> {
         self.read(tenant, |tenant| {
-            query::profile_types(&tenant.head.read(), range)
+            Listing::new(&tenant.head, &[], range).profile_types()
         })
     }
 
@@ -188,7 +193,7 @@ impl Database {
         range: TimeRange,
     ) -> Vec<String> {
         self.read(tenant, |tenant| {
-            query::label_names(&tenant.head.read(), matchers, range)
+            Listing::new(&tenant.head, matchers, range).label_names()
         })
     }
 
@@ -202,7 +207,7 @@ impl Database {
         range: TimeRange,
     ) -> Vec<String> {
         self.read(tenant, |tenant| {
-            query::label_values(&tenant.head.read(), name, matchers, range)
+            Listing::new(&tenant.head, matchers, range).label_values(name)
         })
     }
 
@@ -211,7 +216,7 @@ impl Database {
     /// [`label_names`](Self::label_names) leaves out is left out itself.
     pub fn series(&self, tenant: &str, matchers: &[Selector], range: TimeRange) -> Vec<Labels> {
         self.read(tenant, |tenant| {
-            query::series(&tenant.head.read(), matchers, range)
+            Listing::new(&tenant.head, matchers, range).series()
         })
     }
 
@@ -238,7 +243,7 @@ impl Database {
 
     /// Tells how much a tenant has.
     pub fn stats(&self, tenant: &str) -> TenantStats {
-        self.read(tenant, |tenant| tenant.head.read().stats())
+        self.read(tenant, |tenant| query::stats(&tenant.head))
     }
 
     /// Lists the tenants that have profiles, sorted.
@@ -246,7 +251,7 @@ impl Database {
         let tenants = self.engine.tenants.by_name.read();
         let with_profiles = tenants
             .iter()
-            .filter(|(_, tenant)| tenant.head.read().stats().profiles > 0);
+            .filter(|(_, tenant)| tenant.head.profiles() > 0);
         with_profiles.map(|(name, _)| name.to_string()).collect()
     }
 
@@ -324,7 +329,7 @@ impl Tenants {
         if let Some(tenant) = tenants.get(name) {
             return (tenant.clone(), false);
         }
-        let tenant = Arc::<Tenant>::default();
+        let tenant = Arc::new(Tenant::new(self.seed));
         tenants.insert(Arc::from(name), tenant.clone());
         metrics.tenants.set(tenants.len() as i64);
         (tenant, true)
@@ -335,7 +340,7 @@ impl Tenants {
     fn apply(
         &self,
         tenant: &str,
-        new: &NewProfile,
+        Logged { place, view }: Logged,
         budget: &Budget,
         metrics: &HeadMetrics,
     ) -> Applied {
@@ -343,11 +348,16 @@ impl Tenants {
         if is_new {
             budget.spend(cost::TENANT);
         }
-        let Some(added) = tenant.head.write().insert(new) else {
+        if tenant.head.contains(&place.labels, &place.id) {
+            return Applied::Duplicate;
+        }
+        let new = tenant.head.intern(&view);
+        budget.spend(new.symbol_bytes);
+        let Some(added) = tenant.head.insert(&place, new) else {
             return Applied::Duplicate;
         };
         let mut admission = tenant.admission.lock();
-        for series in &new.series {
+        for series in &place.series {
             admission.active.touch(&series.labels, 0);
         }
         budget.spend(added.bytes);

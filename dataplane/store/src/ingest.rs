@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
-use profile::pprof::{self, Limits};
+use profile::pprof::{Limits, View};
 use profile::{Labels, PprofError, ProfileType, labels};
 use tokio::sync::watch;
-use tokio::task::spawn_blocking;
+use tokio::task::{JoinError, spawn_blocking};
 
 use crate::database::Engine;
-use crate::head::{NewProfile, NewSeries};
+use crate::head::{NewProfile, NewSeries, Place};
 use crate::push::{IncomingProfile, PushError, PushLimits, RejectReason, Rejected};
 use crate::tenant::{Admitted, Claim};
 use crate::wal::{LogError, Record};
@@ -38,26 +38,42 @@ struct Progress {
 struct Claimed {
     index: usize,
     claim: Claim,
+    place: Place,
     new: NewProfile,
     payload: Vec<u8>,
 }
 
+/// A profile of the log.
+#[derive(Debug)]
+pub(crate) struct Logged {
+    pub(crate) place: Place,
+    pub(crate) view: View,
+}
+
+/// Pushes of up to so many bytes are read where they arrive: changing threads
+/// would cost more than it keeps others waiting.
+const SMALL_BYTES: usize = 64 << 10;
+
+/// As many profiles are made visible where their push was, for the same reason.
+const SMALL_COUNT: usize = 64;
+
 /// Stores profiles: see [`Database::push`](crate::Database::push).
 pub(crate) async fn push(
     engine: Arc<Engine>,
-    tenant: String,
-    profiles: Vec<IncomingProfile>,
+    tenant: Arc<str>,
+    profiles: Arc<[IncomingProfile]>,
     limits: PushLimits,
 ) -> Result<(), PushError> {
-    let total = profiles.len();
     let refused = || everything_refused(&profiles);
     if engine.is_closed() {
         return Err(refused());
     }
-    let admitting = engine.clone();
-    let to_admit = profiles.clone();
-    let admitted = spawn_blocking(move || admit(&admitting, &tenant, to_admit, limits)).await;
-    let mut progress = admitted.map_err(|_| refused())?;
+    let bytes: usize = profiles.iter().map(|profile| profile.raw.len()).sum();
+    let (admitting, to_admit) = (engine.clone(), profiles.clone());
+    let admit = move || admit(&admitting, &tenant, &to_admit, limits);
+    let mut progress = run(bytes <= SMALL_BYTES, admit)
+        .await
+        .map_err(|_| refused())?;
     write(&engine, &mut progress).await.map_err(|_| refused())?;
     for (index, labels, mut stored) in std::mem::take(&mut progress.pending) {
         // An error says that the other push dropped its claim.
@@ -74,10 +90,21 @@ pub(crate) async fn push(
         mut rejected => {
             rejected.sort_by_key(|rejected| rejected.index);
             Err(PushError {
-                stored: total - rejected.len(),
+                stored: profiles.len() - rejected.len(),
                 rejected,
             })
         }
+    }
+}
+
+/// Does work here if it is small, and else where it holds up nobody.
+async fn run<T: Send + 'static>(
+    is_small: bool,
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, JoinError> {
+    match is_small {
+        true => Ok(work()),
+        false => spawn_blocking(work).await,
     }
 }
 
@@ -100,26 +127,19 @@ pub(crate) fn everything_refused(profiles: &[IncomingProfile]) -> PushError {
 fn admit(
     engine: &Engine,
     tenant: &str,
-    profiles: Vec<IncomingProfile>,
+    profiles: &[IncomingProfile],
     limits: PushLimits,
 ) -> Progress {
     let mut progress = Progress::default();
-    for (index, incoming) in profiles.into_iter().enumerate() {
-        let labels = incoming.labels.clone();
-        match admit_one(engine, tenant, &incoming, limits) {
-            Ok((Admitted::Claimed(claim), new, payload)) => {
-                progress.claimed.push(Claimed {
-                    index,
-                    claim,
-                    new,
-                    payload,
-                });
-            }
-            Ok((Admitted::Pending(stored), ..)) => progress.pending.push((index, labels, stored)),
-            Ok((Admitted::Stored, ..)) => drop(engine.head_metrics.duplicates.inc()),
+    for (index, incoming) in profiles.iter().enumerate() {
+        let labels = || incoming.labels.clone();
+        match admit_one(engine, tenant, incoming, limits, index) {
+            Ok(Ok(claimed)) => progress.claimed.push(claimed),
+            Ok(Err(Some(stored))) => progress.pending.push((index, labels(), stored)),
+            Ok(Err(None)) => drop(engine.head_metrics.duplicates.inc()),
             Err(reason) => progress.rejected.push(Rejected {
                 index,
-                labels,
+                labels: labels(),
                 reason,
             }),
         }
@@ -127,40 +147,56 @@ fn admit(
     progress
 }
 
+/// What there is to wait for, if anything, instead of writing a profile.
+type Known = Option<watch::Receiver<bool>>;
+
 fn admit_one(
     engine: &Engine,
     tenant: &str,
     incoming: &IncomingProfile,
     limits: PushLimits,
-) -> Result<(Admitted, NewProfile, Vec<u8>), RejectReason> {
-    let IncomingProfile { labels, id, raw } = incoming;
-    let mut profile = pprof::decode(raw, LIMITS.uncompressed_bytes)?;
-    pprof::validate(&profile, &LIMITS)?;
-    pprof::normalise(&mut profile, &LIMITS);
-    let new = new_profile(labels.clone(), *id, profile);
-    let timestamp = new.timestamp;
+    index: usize,
+) -> Result<Result<Claimed, Known>, RejectReason> {
+    let read;
+    let view = match &incoming.view {
+        Some(view) => view,
+        None => {
+            read = view_of(&incoming.raw, View::validate)?;
+            &read
+        }
+    };
+    let place = place(incoming.labels.clone(), incoming.id, view);
     let record = Record {
         tenant,
-        labels: labels.clone(),
-        id: *id,
-        timestamp,
-        raw,
+        labels: place.labels.clone(),
+        id: place.id,
+        timestamp: place.timestamp,
+        raw: &incoming.raw,
     };
     let payload = record.encode()?;
     let tenant = engine.tenant_or_new(tenant)?;
     let (room, now) = (payload.len(), engine.now());
-    let admitted = tenant.admit(&new, room, limits.max_series, &engine.budget, now)?;
-    Ok((admitted, new, payload))
+    let admitted = tenant.admit(&place, view, room, limits.max_series, &engine.budget, now)?;
+    let mut claim = match admitted {
+        Admitted::Claimed(claim) => claim,
+        Admitted::Pending(stored) => return Ok(Err(Some(stored))),
+        Admitted::Stored => return Ok(Err(None)),
+    };
+    let new = claim.intern(view);
+    Ok(Ok(Claimed {
+        index,
+        claim,
+        place,
+        new,
+        payload,
+    }))
 }
 
 /// Writes what this push claimed: to the log, and then to the head.
 ///
 /// # Errors
 /// The runtime shuts down.
-async fn write(
-    engine: &Arc<Engine>,
-    progress: &mut Progress,
-) -> Result<(), tokio::task::JoinError> {
+async fn write(engine: &Arc<Engine>, progress: &mut Progress) -> Result<(), JoinError> {
     let mut claimed = std::mem::take(&mut progress.claimed);
     if claimed.is_empty() {
         return Ok(());
@@ -170,14 +206,14 @@ async fn write(
         .map(|one| std::mem::take(&mut one.payload))
         .collect();
     if let Err(error) = engine.wal.append(payloads).await {
-        let rejected = claimed.into_iter().map(|Claimed { index, new, .. }| {
+        let rejected = claimed.into_iter().map(|Claimed { index, place, .. }| {
             let reason = match error.clone() {
                 LogError::Closed => RejectReason::Closed,
                 error => RejectReason::Log(error),
             };
             Rejected {
                 index,
-                labels: new.labels,
+                labels: place.labels,
                 reason,
             }
         });
@@ -185,9 +221,12 @@ async fn write(
         return Ok(());
     }
     let engine = engine.clone();
-    spawn_blocking(move || {
-        for Claimed { claim, new, .. } in claimed {
-            engine.count(claim.fulfil(&new));
+    run(claimed.len() <= SMALL_COUNT, move || {
+        for Claimed {
+            claim, place, new, ..
+        } in claimed
+        {
+            engine.count(claim.fulfil(&place, new));
         }
     })
     .await
@@ -195,19 +234,27 @@ async fn write(
 
 /// Reads a profile back from the log. It was validated when it was pushed, and
 /// is not refused now by rules that came later.
-pub(crate) fn from_record(record: &Record<'_>) -> Result<NewProfile, PprofError> {
-    let mut profile = pprof::decode(record.raw, LIMITS.uncompressed_bytes)?;
-    pprof::normalise(&mut profile, &LIMITS);
-    Ok(new_profile(record.labels.clone(), record.id, profile))
+pub(crate) fn from_record(record: &Record<'_>) -> Result<Logged, PprofError> {
+    let view = view_of(record.raw, |_, _| Ok(()))?;
+    let place = place(record.labels.clone(), record.id, &view);
+    Ok(Logged { place, view })
 }
 
-fn new_profile(labels: Labels, id: [u8; 16], profile: profile::Profile) -> NewProfile {
+fn view_of(
+    raw: &[u8],
+    check: impl FnOnce(&View, &Limits) -> Result<(), PprofError>,
+) -> Result<View, PprofError> {
+    let mut view = View::default();
+    view.decode(raw, LIMITS.uncompressed_bytes)?;
+    check(&view, &LIMITS)?;
+    view.normalise(&LIMITS);
+    Ok(view)
+}
+
+fn place(labels: Labels, id: [u8; 16], view: &View) -> Place {
     let name = labels.get(labels::NAME).unwrap_or_default();
     let mut series: Vec<NewSeries> = Vec::new();
-    for (column, profile_type) in ProfileType::of_columns(name, &profile)
-        .into_iter()
-        .enumerate()
-    {
+    for (column, profile_type) in ProfileType::of_view(name, view).into_iter().enumerate() {
         // Of columns with the same type and unit the first counts, as for
         // whoever reads the pprof by type.
         if series
@@ -222,12 +269,11 @@ fn new_profile(labels: Labels, id: [u8; 16], profile: profile::Profile) -> NewPr
             });
         }
     }
-    let timestamp = profile.time_nanos.div_euclid(1_000_000);
-    NewProfile {
+    let timestamp = view.time_nanos().div_euclid(1_000_000);
+    Place {
         labels,
         id,
         timestamp,
-        profile,
         series,
     }
 }

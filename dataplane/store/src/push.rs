@@ -1,6 +1,9 @@
 //! What goes into a push and what comes back.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
+use profile::pprof::View;
 use profile::{Labels, PprofError};
 
 use crate::wal::{EncodeError, LogError};
@@ -15,6 +18,9 @@ pub struct IncomingProfile {
     pub id: [u8; 16],
     /// The pprof, gzip or plain. It is logged byte for byte as given.
     pub raw: Bytes,
+    /// What `raw` says, where this process has read, validated and normalised it
+    /// already; nothing of it was cut.
+    pub view: Option<Arc<View>>,
 }
 
 /// Limits of the tenant that apply to one push.

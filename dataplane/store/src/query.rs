@@ -1,6 +1,6 @@
 //! Reading the head.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use bytes::{BufMut as _, Bytes, BytesMut};
 use profile::{
@@ -13,7 +13,7 @@ use proto::reader::v1::{
 };
 use rustc_hash::FxHashMap;
 
-use crate::head::{Head, Row, Selected, SymbolView};
+use crate::head::{Head, Reading, Series, SeriesView, SymbolView};
 use crate::tenant::Tenant;
 
 /// A span of time in Unix milliseconds, both ends included.
@@ -103,14 +103,18 @@ impl Criteria {
         })
     }
 
-    /// Takes the rows, and then the symbols that they refer to; the head is
-    /// locked no longer than that.
-    fn read(&self, tenant: &Tenant) -> (Vec<Selected>, SymbolView) {
-        let head = tenant.head.read();
-        (
-            head.select(&self.profile_type, &self.selector, self.range),
-            head.symbols(),
-        )
+    /// Gives the profiles that match to `each`, with the labels of their series.
+    /// What is pushed meanwhile is not among them.
+    fn read<'a>(&self, series: &'a SeriesView, mut each: impl FnMut(&'a Labels, Reading<'_>)) {
+        for series_of_type in series.iter() {
+            if !self.selector.matches(&series_of_type.labels) {
+                continue;
+            }
+            let selected = series.select(series_of_type, self.range);
+            for profile in selected.profiles() {
+                each(&series_of_type.labels, profile);
+            }
+        }
     }
 }
 
@@ -122,24 +126,25 @@ pub(crate) fn select(
     let Some(tenant) = tenant else {
         return Ok(SelectResponse::default());
     };
-    let (selected, symbols) = criteria.read(tenant);
+    let (series, symbols) = tenant.head.of_type(&criteria.profile_type);
     let mut totals = Totals {
         symbols,
-        call_site: criteria.call_site,
+        call_site: criteria.call_site.clone(),
         under: FxHashMap::default(),
     };
     let mut groups = Groups::default();
     let mut response = SelectResponse::default();
     let mut keys = BytesMut::new();
-    for series in selected {
-        let group = groups.index(series.labels.only(&request.group_by));
-        for row in &series.rows {
-            keys.put_slice(&row.id());
-            response.timestamps.push(row.timestamp);
-            response.totals.push(totals.of(row));
-            response.series_index.push(group);
+    criteria.read(&series, |labels, profile| {
+        if profile.is_unchanged() {
+            return;
         }
-    }
+        keys.put_slice(&profile.id());
+        response.timestamps.push(profile.timestamp());
+        response.totals.push(totals.of(profile));
+        let group = groups.index(labels.only(&request.group_by));
+        response.series_index.push(group);
+    });
     response.keys = keys.freeze();
     response.series = groups.labels;
     Ok(response)
@@ -176,16 +181,17 @@ struct Totals {
 }
 
 impl Totals {
-    fn of(&mut self, row: &Row) -> i64 {
+    fn of(&mut self, profile: Reading<'_>) -> i64 {
         if self.call_site.is_empty() {
-            return row.total();
+            return profile.total();
         }
         let Self {
             symbols,
             call_site,
             under,
         } = self;
-        row.samples()
+        profile
+            .samples()
             .filter(|(stack, _)| {
                 *under
                     .entry(*stack)
@@ -207,21 +213,23 @@ pub(crate) fn merge(
     };
     let mut missing: HashSet<[u8; 16]> = keys.iter().copied().collect();
     let wanted = missing.clone();
-    // By stack id, so that the same profiles always merge to the same bytes.
-    let mut sums: BTreeMap<u32, i64> = BTreeMap::new();
+    let mut sums: FxHashMap<u32, i64> = FxHashMap::default();
     let mut merged = Profile::default();
     if let Some(tenant) = tenant {
-        let (selected, symbols) = criteria.read(tenant);
-        for row in selected.iter().flat_map(|series| &series.rows) {
-            if !wanted.contains(&row.id()) {
-                continue;
+        let (series, symbols) = tenant.head.of_type(&criteria.profile_type);
+        criteria.read(&series, |_, profile| {
+            if !wanted.contains(&profile.id()) {
+                return;
             }
-            missing.remove(&row.id());
-            for (stack, value) in row.samples() {
+            missing.remove(&profile.id());
+            for (stack, value) in profile.samples() {
                 let sum = sums.entry(stack).or_default();
                 *sum = sum.saturating_add(value);
             }
-        }
+        });
+        let mut sums: Vec<(u32, i64)> = sums.into_iter().collect();
+        // The same profiles always merge to the same bytes.
+        sums.sort_unstable();
         merged = symbols.profile(sums.into_iter());
     }
     let missing = keys
@@ -251,40 +259,78 @@ fn encode(merged: &Profile, criteria: &Criteria, format: MergeFormat) -> Bytes {
     }
 }
 
-pub(crate) fn profile_types(head: &Head, range: TimeRange) -> Vec<ProfileType> {
-    let types: BTreeSet<&ProfileType> = head.series(&[], range).map(|(_, of)| of).collect();
-    types.into_iter().cloned().collect()
-}
-
-pub(crate) fn label_names(head: &Head, matchers: &[Selector], range: TimeRange) -> Vec<String> {
-    let names: BTreeSet<&str> = head
-        .series(matchers, range)
-        .flat_map(|(labels, _)| labels.iter().map(|(name, _)| name))
-        .filter(|name| is_plain(name))
-        .collect();
-    names.into_iter().map(str::to_owned).collect()
-}
-
-pub(crate) fn label_values(
-    head: &Head,
-    name: &str,
-    matchers: &[Selector],
+/// The series of a tenant that match any of some selectors, or all if there are
+/// none, and have a profile within a range.
+pub(crate) struct Listing<'a> {
+    series: SeriesView,
+    matchers: &'a [Selector],
     range: TimeRange,
-) -> Vec<String> {
-    let values: BTreeSet<&str> = head
-        .series(matchers, range)
-        .filter_map(|(labels, _)| labels.get(name))
-        .collect();
-    values.into_iter().map(str::to_owned).collect()
 }
 
-pub(crate) fn series(head: &Head, matchers: &[Selector], range: TimeRange) -> Vec<Labels> {
-    let series: BTreeSet<&Labels> = head
-        .series(matchers, range)
-        .map(|(labels, _)| labels)
-        .filter(|labels| labels.iter().all(|(name, _)| is_plain(name)))
-        .collect();
-    series.into_iter().cloned().collect()
+impl<'a> Listing<'a> {
+    pub(crate) fn new(head: &Head, matchers: &'a [Selector], range: TimeRange) -> Self {
+        Self {
+            series: head.series(),
+            matchers,
+            range,
+        }
+    }
+
+    fn series_that_match(&self) -> impl Iterator<Item = &Series> {
+        let any = |series: &&Series| {
+            let mut matchers = self.matchers.iter();
+            self.matchers.is_empty() || matchers.any(|any| any.matches(&series.labels))
+        };
+        let series = self.series.iter().filter(any);
+        series.filter(|series| !self.series.select(series, self.range).is_empty())
+    }
+
+    fn labels(&self) -> impl Iterator<Item = &Labels> {
+        self.series_that_match().map(|series| &series.labels)
+    }
+
+    pub(crate) fn profile_types(&self) -> Vec<ProfileType> {
+        let series = self.series_that_match();
+        let types: BTreeSet<&ProfileType> = series.map(|series| &series.profile_type).collect();
+        types.into_iter().cloned().collect()
+    }
+
+    pub(crate) fn label_names(&self) -> Vec<String> {
+        let labels = self.labels();
+        let names: BTreeSet<&str> = labels
+            .flat_map(|labels| labels.iter().map(|(name, _)| name))
+            .filter(|name| is_plain(name))
+            .collect();
+        names.into_iter().map(str::to_owned).collect()
+    }
+
+    pub(crate) fn label_values(&self, name: &str) -> Vec<String> {
+        let labels = self.labels();
+        let values: BTreeSet<&str> = labels.filter_map(|labels| labels.get(name)).collect();
+        values.into_iter().map(str::to_owned).collect()
+    }
+
+    pub(crate) fn series(&self) -> Vec<Labels> {
+        let series: BTreeSet<&Labels> = self.labels().collect();
+        series.into_iter().cloned().collect()
+    }
+}
+
+pub(crate) fn stats(head: &Head) -> TenantStats {
+    let view = head.series();
+    let ends = view.iter().filter_map(Series::ends);
+    let (series, oldest, newest) = ends.fold((0, None, None), |(count, oldest, newest), ends| {
+        let (first, last): (i64, i64) = ends;
+        let oldest = oldest.map_or(first, |oldest: i64| oldest.min(first));
+        let newest = newest.map_or(last, |newest: i64| newest.max(last));
+        (count + 1, Some(oldest), Some(newest))
+    });
+    TenantStats {
+        series,
+        profiles: usize::try_from(head.profiles()).unwrap_or(usize::MAX),
+        oldest,
+        newest,
+    }
 }
 
 /// Tells whether clients that know only Prometheus label names can use a name.

@@ -4,13 +4,14 @@ use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::sync::Arc;
 
-use parking_lot::{Mutex, RwLock};
+use parking_lot::Mutex;
 use profile::Labels;
+use profile::pprof::View;
 use tokio::sync::watch;
 
 use crate::admission::{ActiveSeries, SeriesLimit};
 use crate::budget::{Budget, Reservation};
-use crate::head::{Head, NewProfile, cost};
+use crate::head::{Head, NewProfile, Place, cost};
 use crate::push::RejectReason;
 
 /// What tells profiles of a tenant apart.
@@ -18,11 +19,11 @@ pub(crate) type ProfileKey = (Labels, [u8; 16]);
 
 /// A tenant's part of the database.
 ///
-/// Locks are taken in this order: `admission`, `head`. Neither is held while
-/// the disk works.
-#[derive(Debug, Default)]
+/// Locks are taken in this order: `admission`, those of the head. None is held
+/// while the disk works.
+#[derive(Debug)]
 pub(crate) struct Tenant {
-    pub(crate) head: RwLock<Head>,
+    pub(crate) head: Head,
     pub(crate) admission: Mutex<Admission>,
 }
 
@@ -56,12 +57,22 @@ pub(crate) struct Claim {
 }
 
 impl Tenant {
-    /// Decides about one profile at `now`, milliseconds on the clock of
+    /// Creates a tenant without profiles; the seed is secret and keys hashes of
+    /// what comes from outside.
+    pub(crate) fn new(seed: u64) -> Self {
+        Self {
+            head: Head::new(seed),
+            admission: Mutex::default(),
+        }
+    }
+
+    /// Decides about one normalised profile at `now`, milliseconds on the clock of
     /// [`ActiveSeries`]. Until it is stored, its log record of `payload` bytes
     /// counts against the budget too.
     pub(crate) fn admit(
         self: &Arc<Self>,
-        new: &NewProfile,
+        place: &Place,
+        view: &View,
         payload: usize,
         max_series: usize,
         budget: &Arc<Budget>,
@@ -69,16 +80,16 @@ impl Tenant {
     ) -> Result<Admitted, RejectReason> {
         let mut admission = self.admission.lock();
         let Admission { active, pending } = &mut *admission;
-        let key = (new.labels.clone(), new.id);
+        let key = (place.labels.clone(), place.id);
         let vacant = match pending.entry(key.clone()) {
             Entry::Occupied(other) => return Ok(Admitted::Pending(other.get().clone())),
             Entry::Vacant(vacant) => vacant,
         };
-        if self.head.read().contains(&new.labels, &new.id) {
+        if self.head.contains(&place.labels, &place.id) {
             return Ok(Admitted::Stored);
         }
-        let series = || new.series.iter().map(|series| &series.labels);
-        let bound = cost::bound(&new.profile, &new.labels, series());
+        let series = || place.series.iter().map(|series| &series.labels);
+        let bound = cost::bound(view, &place.labels, series());
         let room = budget.reserve(bound.saturating_add(payload as u64))?;
         active.admit(series(), max_series, now)?;
         let (stored, receiver) = watch::channel(false);
@@ -93,10 +104,20 @@ impl Tenant {
 }
 
 impl Claim {
+    /// Stores the symbols of the profile. Those of one that is never written stay
+    /// and are counted: the next write of it needs them.
+    pub(crate) fn intern(&mut self, view: &View) -> NewProfile {
+        let new = self.tenant.head.intern(view);
+        if let Some(room) = &mut self.reservation {
+            room.spend(new.symbol_bytes);
+        }
+        new
+    }
+
     /// Makes the profile, which is durable now, visible. Returns the series that
     /// are new.
-    pub(crate) fn fulfil(mut self, new: &NewProfile) -> usize {
-        let added = self.tenant.head.write().insert(new).unwrap_or_default();
+    pub(crate) fn fulfil(mut self, place: &Place, new: NewProfile) -> usize {
+        let added = self.tenant.head.insert(place, new).unwrap_or_default();
         if let Some(room) = self.reservation.take() {
             room.settle(added.bytes);
         }

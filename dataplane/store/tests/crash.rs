@@ -205,6 +205,7 @@ async fn raw_bytes_are_logged_as_received() {
         labels: fixture::labels("app"),
         id: id(1),
         raw: gzip.clone(),
+        view: None,
     };
     let opened = open(temp.path());
     opened

@@ -261,6 +261,7 @@ async fn odd_profiles_are_stored_and_read_without_panic() {
             labels: labels("odd"),
             id: id(n as u64),
             raw: raw(profile),
+            view: None,
         });
     push(&opened.database, profiles.collect()).await.unwrap();
     let samples = fixture::request(fixture::SAMPLES, "");

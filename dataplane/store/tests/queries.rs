@@ -10,7 +10,7 @@ use bytes::Bytes;
 use fixture::{
     CPU, Opened, SAMPLES, TENANT, id, incoming, keys, merge, open, pprof, push, request,
 };
-use profile::pprof::{Limits, decode, normalise, total};
+use profile::pprof::{Limits, View, total};
 use profile::{CallSite, Labels, Profile, ProfileType, Selector, Tree};
 use prost::Message as _;
 use proto::reader::v1::{MergeFormat, MergeRequest, SelectRequest};
@@ -86,7 +86,7 @@ async fn labels_and_types_are_listed() {
 }
 
 #[tokio::test]
-async fn series_are_one_per_type_and_hidden_with_odd_names() {
+async fn series_are_one_per_type_whatever_their_labels_are_called() {
     let temp = tempfile::tempdir().unwrap();
     let opened = services(temp.path()).await;
     let series = opened.database.series(TENANT, &[], TimeRange::ALL);
@@ -104,8 +104,10 @@ async fn series_are_one_per_type_and_hidden_with_odd_names() {
         [
             ("a", "cpu"),
             ("b", "cpu"),
+            ("c", "cpu"),
             ("a", "samples"),
-            ("b", "samples")
+            ("b", "samples"),
+            ("c", "samples")
         ]
     );
     let stats = opened.database.stats(TENANT);
@@ -270,9 +272,10 @@ async fn real_profiles_come_back_whole() {
     let profiles: Vec<Profile> = raws
         .iter()
         .map(|raw| {
-            let mut profile = decode(raw, 1 << 26).unwrap();
-            normalise(&mut profile, &Limits::default());
-            profile
+            let mut view = View::default();
+            view.decode(raw, 1 << 26).unwrap();
+            view.normalise(&Limits::default());
+            view.to_profile()
         })
         .collect();
     let name = |n: usize| format!("metric{n}");
@@ -280,6 +283,7 @@ async fn real_profiles_come_back_whole() {
         labels: Labels::new([("__name__", name(n)), ("service_name", "go".to_owned())]).unwrap(),
         id: id(n as u64),
         raw: raw.clone(),
+        view: None,
     });
     let limits = PushLimits::default();
     opened

@@ -1,6 +1,7 @@
 //! The targets, by what they decode.
 
 mod machine;
+mod plainly;
 mod profiles;
 mod requests;
 mod rings;

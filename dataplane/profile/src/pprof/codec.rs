@@ -1,33 +1,20 @@
-use std::borrow::Cow;
-use std::io::{Read, Write};
+use std::io::Write as _;
 
 use flate2::Compression;
-use flate2::read::MultiGzDecoder;
 use flate2::write::GzEncoder;
-use prost::Message;
-use prost::encoding::{DecodeContext, decode_key, skip_field};
+use prost::Message as _;
 
-use super::PprofError;
+use super::{PprofError, View};
 use crate::Profile;
-
-const GZIP_MAGIC: [u8; 2] = [0x1f, 0x8b];
-
-/// An empty sample takes 2 bytes on the wire and 72 in memory. Real entries have
-/// 10 bytes and more, so that a profile full of smaller ones is an attack.
-const MIN_ENTRY_BYTES: usize = 8;
 
 /// Decodes a pprof, plain or gzip, of at most `max_bytes` uncompressed.
 ///
-/// Memory is bounded by about twenty times `max_bytes`, whatever the input; that
-/// of an honest profile is three to five times its size.
-///
 /// # Errors
-/// A profile that is too large, or bytes that are broken. Strings that are not
-/// UTF-8 are an error too.
+/// As [`View::decode`].
 pub fn decode(raw: &[u8], max_bytes: usize) -> Result<Profile, PprofError> {
-    let plain = decompress(raw, max_bytes)?;
-    limit_entries(&plain, max_bytes / MIN_ENTRY_BYTES)?;
-    Profile::decode(&*plain).map_err(PprofError::Malformed)
+    let mut view = View::default();
+    view.decode(raw, max_bytes)?;
+    Ok(view.to_profile())
 }
 
 /// Encodes a profile without compression.
@@ -42,44 +29,6 @@ pub fn encode_gzip(profile: &Profile) -> Vec<u8> {
     gzip.write_all(&plain)
         .and_then(|()| gzip.finish())
         .expect("writing into a Vec cannot fail")
-}
-
-fn decompress(raw: &[u8], max_bytes: usize) -> Result<Cow<'_, [u8]>, PprofError> {
-    let too_large = PprofError::TooLarge { limit: max_bytes };
-    if !raw.starts_with(&GZIP_MAGIC) {
-        return if raw.len() > max_bytes {
-            Err(too_large)
-        } else {
-            Ok(Cow::Borrowed(raw))
-        };
-    }
-    // One byte more than allowed tells "just fits" from "too large".
-    let limit = u64::try_from(max_bytes).unwrap_or(u64::MAX);
-    let mut plain = Vec::with_capacity(raw.len().saturating_mul(3).min(max_bytes));
-    MultiGzDecoder::new(raw)
-        .take(limit.saturating_add(1))
-        .read_to_end(&mut plain)
-        .map_err(PprofError::Gzip)?;
-    if plain.len() > max_bytes {
-        return Err(too_large);
-    }
-    Ok(Cow::Owned(plain))
-}
-
-/// Refuses a message with too many entries before memory is spent on them.
-/// Broken bytes pass: decoding says what is wrong with them.
-fn limit_entries(mut plain: &[u8], limit: usize) -> Result<(), PprofError> {
-    let mut entries = 0;
-    while let Ok((tag, wire_type)) = decode_key(&mut plain) {
-        if skip_field(wire_type, tag, &mut plain, DecodeContext::default()).is_err() {
-            break;
-        }
-        entries += 1;
-        if entries > limit {
-            return Err(PprofError::TooManyEntries { limit });
-        }
-    }
-    Ok(())
 }
 
 #[cfg(test)]

@@ -1,199 +1,165 @@
-use std::cmp::Ordering;
-
-use proto::google::v1::{Label, Location, Profile, Sample};
-use xxhash_rust::xxh3::xxh3_64_with_seed;
+use std::borrow::Cow;
 
 use super::Limits;
-use super::prune::prune;
+use super::view::{Form, Row, View};
 use crate::stack::Ids;
 
 /// Go heap profiles put the size class on each sample; it tells apart stacks
 /// that should be summed.
-const REDUNDANT_LABEL: &str = "bytes";
+const REDUNDANT_LABEL: &[u8] = b"bytes";
 
-/// Brings a profile into the form that is stored. Works on any input.
-///
-/// * Samples are dropped that have no positive value, a negative one, a wrong
-///   number of values, or a location or function that does not exist.
-/// * Stacks are cut to the frames next to the root, strings to their tail.
-/// * Type parameters of Go functions become `[...]`, as `f[go.shape.int]` and
-///   `f[go.shape.string]` are one function to a reader.
-/// * Samples with the same stack and labels are summed; the first one's place
-///   is kept.
-/// * What is not referenced is dropped, and ids become dense: the id of entry
-///   `i` of a table is `i + 1`.
-///
-/// Allocates tables proportional to the profile, nothing per sample.
-pub fn normalise(profile: &mut Profile, limits: &Limits) {
-    let strings = profile.string_table.len();
-    let functions = Ids::new(profile.function.iter().map(|f| f.id));
-    let frames_of = cut_locations(&mut profile.location, &functions, limits.stack_depth);
-    let locations = Ids::new(profile.location.iter().map(|l| l.id));
-    let columns = profile.sample_type.len();
-    let redundant: Vec<bool> = profile
-        .string_table
-        .iter()
-        .map(|name| name == REDUNDANT_LABEL)
-        .collect();
-    profile.sample.retain_mut(|sample| {
-        has_value(sample, columns)
-            && resolve(sample, &locations, &frames_of, limits.stack_depth)
-            && {
-                clean_labels(&mut sample.label, strings, &redundant);
-                true
+/// Opens the type parameters that the Go compiler adds to names.
+const TYPE_PARAMETERS: &str = "[go.shape.";
+
+impl View {
+    /// Brings the profile into the form that is stored. Works on any input; a
+    /// second time changes nothing.
+    ///
+    /// * Samples are dropped that have no positive value, a negative one, a wrong
+    ///   number of values, or a location or function that does not exist.
+    /// * Stacks are cut to the frames next to the root; strings count as cut to
+    ///   their tail and are when they are copied out.
+    /// * Labels are dropped that tell nothing.
+    ///
+    /// Whoever copies samples out sums those with the same stack and leaves out
+    /// what is not referenced.
+    pub fn normalise(&mut self, limits: &Limits) {
+        if self.form != Form::AsRead {
+            return;
+        }
+        let long = |view: &Self| view.strings.iter().any(|s| s.len() > limits.symbol_bytes);
+        let mut cut = long(self) | self.cut_inlined(limits.stack_depth);
+        let frames = self.resolve_symbols();
+        let locations = Ids::new(self.locations.iter().map(|location| location.id));
+        let mut rows = std::mem::take(&mut self.samples);
+        rows.retain_mut(|row| {
+            let counts = self.has_value(*row) && self.resolve(row, &locations, &frames);
+            if counts {
+                cut |= self.cut_stack(row, &frames, limits.stack_depth);
+                self.clean_labels(row);
             }
-    });
-    sum_same_stacks(&mut profile.sample);
-    prune(profile, &functions);
-    drop_type_parameters(profile);
-    for text in &mut profile.string_table {
-        keep_tail(text, limits.symbol_bytes);
-    }
-}
-
-/// Cuts inlined calls to the depth limit and returns the number of frames of
-/// each location, `None` where one of its functions does not exist.
-fn cut_locations(locations: &mut [Location], functions: &Ids, depth: usize) -> Vec<Option<usize>> {
-    let frames = locations.iter_mut().map(|location| {
-        let surplus = location.line.len().saturating_sub(depth);
-        location.line.drain(..surplus);
-        let known = |id| functions.position(id).is_some();
-        let whole = location.line.iter().all(|line| known(line.function_id));
-        whole.then_some(location.line.len().max(1))
-    });
-    frames.collect()
-}
-
-fn has_value(sample: &Sample, columns: usize) -> bool {
-    sample.value.len() == columns
-        && sample.value.iter().all(|value| *value >= 0)
-        && sample.value.iter().any(|value| *value > 0)
-}
-
-/// Replaces location ids by positions, cuts the stack, and tells whether all
-/// locations exist.
-fn resolve(
-    sample: &mut Sample,
-    locations: &Ids,
-    frames_of: &[Option<usize>],
-    depth: usize,
-) -> bool {
-    let mut frames = 0_usize;
-    let mut keep_from = sample.location_id.len();
-    for (at, id) in sample.location_id.iter_mut().enumerate().rev() {
-        let Some(position) = locations.position(*id) else {
-            return false;
+            counts
+        });
+        self.samples = rows;
+        self.form = Form::Normal {
+            cut,
+            symbol_bytes: limits.symbol_bytes,
         };
-        let Some(count) = frames_of[position] else {
-            return false;
-        };
-        *id = position as u64;
-        frames = frames.saturating_add(count);
-        if frames <= depth {
-            keep_from = at;
+    }
+
+    /// Tells whether normalising cut a stack or found a string to cut.
+    pub fn is_cut(&self) -> bool {
+        matches!(self.form, Form::Normal { cut: true, .. })
+    }
+
+    /// Cuts the inlined calls of each location and tells whether it did.
+    fn cut_inlined(&mut self, depth: usize) -> bool {
+        let mut cut = false;
+        for location in &mut self.locations {
+            let surplus = location.lines.len().saturating_sub(depth);
+            location.lines.start += surplus as u32;
+            cut |= surplus > 0;
         }
+        cut
     }
-    sample.location_id.drain(..keep_from);
-    true
-}
 
-fn clean_labels(labels: &mut Vec<Label>, strings: usize, redundant: &[bool]) {
-    let known = |index: i64| usize::try_from(index).is_ok_and(|at| at < strings);
-    labels.retain(|label| {
-        known(label.key)
-            && known(label.str)
-            && known(label.num_unit)
-            && !(label.str == 0 && redundant[label.key as usize])
-    });
-    labels.sort_unstable_by_key(label_key);
-}
-
-fn label_key(label: &Label) -> (i64, i64, i64, i64) {
-    (label.key, label.str, label.num, label.num_unit)
-}
-
-/// Sums the values of samples that agree in stack and labels; the labels of
-/// each sample are in one fixed order.
-///
-/// Sorting by hash and then by content keeps the cost at n·log n for inputs
-/// made to collide.
-pub(super) fn sum_same_stacks(samples: &mut Vec<Sample>) {
-    let hashes: Vec<u64> = samples.iter().map(stack_hash).collect();
-    let mut order: Vec<usize> = (0..samples.len()).collect();
-    order.sort_unstable_by(|&a, &b| {
-        let by_content = || same_stack_order(&samples[a], &samples[b]);
-        hashes[a]
-            .cmp(&hashes[b])
-            .then_with(by_content)
-            .then(a.cmp(&b))
-    });
-    let mut absorbed = vec![false; samples.len()];
-    let mut first = 0;
-    for at in 1..order.len() {
-        let (into, from) = (order[first], order[at]);
-        let same = hashes[into] == hashes[from]
-            && same_stack_order(&samples[into], &samples[from]) == Ordering::Equal;
-        if !same {
-            first = at;
-            continue;
+    /// Finds functions and mappings by their ids. Returns the number of frames
+    /// of each location, 0 where one of its functions does not exist.
+    fn resolve_symbols(&mut self) -> Vec<u32> {
+        let functions = Ids::new(self.functions.iter().map(|function| function.id));
+        let mappings = Ids::new(self.mappings.iter().map(|mapping| mapping.id));
+        let mut frames = Vec::with_capacity(self.locations.len());
+        for location in &mut self.locations {
+            location.mapping = mappings.position(location.mapping_id).map(|at| at as u32);
+            let mut whole = true;
+            for line in &mut self.lines[location.lines.range()] {
+                match functions.position(line.function_id) {
+                    Some(at) => line.function = at as u32,
+                    None => whole = false,
+                }
+            }
+            let count = location.lines.len().max(1) as u32;
+            frames.push(if whole { count } else { 0 });
         }
-        let values = std::mem::take(&mut samples[from].value);
-        for (sum, value) in samples[into].value.iter_mut().zip(values) {
-            *sum = sum.saturating_add(value);
+        frames
+    }
+
+    fn has_value(&self, row: Row) -> bool {
+        let values = &self.values[row.values.range()];
+        values.len() == self.sample_types.len()
+            && values.iter().all(|value| *value >= 0)
+            && values.iter().any(|value| *value > 0)
+    }
+
+    /// Finds the locations of a sample and tells whether all exist.
+    fn resolve(&mut self, row: &mut Row, locations: &Ids, frames: &[u32]) -> bool {
+        let start = self.stacks.len();
+        for id in &self.location_ids[row.stack.range()] {
+            match locations.position(*id) {
+                Some(at) if frames[at] > 0 => self.stacks.push(at as u32),
+                _ => {
+                    self.stacks.truncate(start);
+                    return false;
+                }
+            }
         }
-        absorbed[from] = true;
+        row.stack.start = start as u32;
+        row.stack.end = self.stacks.len() as u32;
+        true
     }
-    let mut absorbed = absorbed.into_iter();
-    samples.retain(|_| absorbed.next() == Some(false));
-}
 
-fn stack_hash(sample: &Sample) -> u64 {
-    // Mixing eight bytes at a time beats copying the stack into a byte buffer.
-    let mut hash = sample.location_id.len() as u64;
-    for id in &sample.location_id {
-        hash = (hash.rotate_left(5) ^ id).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-    }
-    for label in &sample.label {
-        let (key, text, number, unit) = label_key(label);
-        for part in [key, text, number, unit] {
-            hash = xxh3_64_with_seed(&part.to_le_bytes(), hash);
+    /// Cuts a stack to the frames next to the root and tells whether it did.
+    fn cut_stack(&self, row: &mut Row, frames: &[u32], depth: usize) -> bool {
+        let stack = &self.stacks[row.stack.range()];
+        let mut left = depth as u64;
+        for (at, location) in stack.iter().enumerate().rev() {
+            match left.checked_sub(frames[*location as usize].into()) {
+                Some(fewer) => left = fewer,
+                None => {
+                    row.stack.start += at as u32 + 1;
+                    return true;
+                }
+            }
         }
+        false
     }
-    hash
-}
 
-fn same_stack_order(a: &Sample, b: &Sample) -> Ordering {
-    let by_labels = || {
-        a.label
-            .iter()
-            .map(label_key)
-            .cmp(b.label.iter().map(label_key))
-    };
-    a.location_id.cmp(&b.location_id).then_with(by_labels)
-}
-
-fn drop_type_parameters(profile: &mut Profile) {
-    for function in &profile.function {
-        // `prune` made every index valid.
-        let name = &mut profile.string_table[function.name as usize];
-        let from = name.find("[go.shape.");
-        if let Some((from, to)) = from.zip(name.rfind(']')).filter(|(from, to)| from < to) {
-            name.replace_range(from..=to, "[...]");
+    fn clean_labels(&mut self, row: &mut Row) {
+        let strings = self.strings.len();
+        let known = |index: i64| usize::try_from(index).is_ok_and(|at| at < strings);
+        let mut end = row.labels.start;
+        for at in row.labels.range() {
+            let label = self.labels[at];
+            let exists = known(label.key) && known(label.str) && known(label.num_unit);
+            if exists && !(label.str == 0 && self.text(label.key) == REDUNDANT_LABEL) {
+                self.labels[end as usize] = label;
+                end += 1;
+            }
         }
+        row.labels.end = end;
     }
 }
 
-fn keep_tail(text: &mut String, max_bytes: usize) {
-    if text.len() > max_bytes {
-        let from = text.ceil_char_boundary(text.len() - max_bytes);
-        text.drain(..from);
+/// Replaces the type parameters of a Go function by `[...]`.
+pub(super) fn without_type_parameters(name: &str) -> Cow<'_, str> {
+    let from = name.find(TYPE_PARAMETERS);
+    match from.zip(name.rfind(']')).filter(|(from, to)| from < to) {
+        Some((from, to)) => format!("{}[...]{}", &name[..from], &name[to + 1..]).into(),
+        None => name.into(),
     }
+}
+
+/// Cuts text to at most so many bytes at its end.
+pub(super) fn tail(text: &str, max_bytes: usize) -> &str {
+    let surplus = text.len().saturating_sub(max_bytes);
+    &text[text.ceil_char_boundary(surplus)..]
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use proto::google::v1::{Function, Line, ValueType};
+    use crate::Profile;
+    use proto::google::v1::{Function, Label, Line, Location, Sample, ValueType};
 
     /// One sample per stack of function names, leaf first.
     fn profile(names: &[&str], stacks: &[&[u64]]) -> Profile {
@@ -233,8 +199,9 @@ mod tests {
 
     fn normalised(mut profile: Profile, change: impl FnOnce(&mut Profile)) -> Profile {
         change(&mut profile);
-        normalise(&mut profile, &Limits::default());
-        profile
+        let mut view = View::of(&profile).unwrap();
+        view.normalise(&Limits::default());
+        view.to_profile()
     }
 
     #[test]

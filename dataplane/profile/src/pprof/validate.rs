@@ -1,45 +1,105 @@
-use proto::google::v1::{Sample, ValueType};
+use proto::google::v1::ValueType;
 
+use super::view::{Row, View};
 use super::{Limits, PprofError};
-use crate::Profile;
 
 /// Each sample type becomes a series, so their number is bounded; profilers
 /// of today have up to about twenty.
 const MAX_SAMPLE_TYPES: usize = 128;
 
-/// Checks a pushed profile. Afterwards every string index is in range.
-///
-/// Samples whose locations do not exist pass: [`super::normalise`] drops them.
-///
-/// # Errors
-/// The first rule that the profile breaks.
-pub fn validate(profile: &Profile, limits: &Limits) -> Result<(), PprofError> {
-    if profile.sample_type.is_empty() {
-        return Err(PprofError::Empty);
+impl View {
+    /// Checks a pushed profile, before it is normalised. Afterwards every string
+    /// index is in range.
+    ///
+    /// Samples whose locations do not exist pass: [`View::normalise`] drops them.
+    ///
+    /// # Errors
+    /// The first rule that the profile breaks.
+    pub fn validate(&self, limits: &Limits) -> Result<(), PprofError> {
+        if self.sample_types.is_empty() {
+            return Err(PprofError::Empty);
+        }
+        limit_sample_types(self.sample_types.len())?;
+        if self.samples.len() > limits.samples {
+            return Err(PprofError::TooManySamples {
+                actual: self.samples.len(),
+                limit: limits.samples,
+            });
+        }
+        if self.strings.first().is_none_or(|text| text.len() > 0) {
+            return Err(PprofError::StringZero);
+        }
+        self.check_header()?;
+        for column in &self.sample_types {
+            sample_type_name(self.string(column.r#type))?;
+        }
+        for row in &self.samples {
+            self.check_sample(*row, limits)?;
+        }
+        self.check_symbols()
     }
-    limit_sample_types(profile.sample_type.len())?;
-    if profile.sample.len() > limits.samples {
-        return Err(PprofError::TooManySamples {
-            actual: profile.sample.len(),
-            limit: limits.samples,
-        });
+
+    fn check_header(&self) -> Result<(), PprofError> {
+        let value_type = |what, of: &ValueType| {
+            self.check_string(what, of.r#type)?;
+            self.check_string(what, of.unit)
+        };
+        for column in &self.sample_types {
+            value_type("sample type", column)?;
+        }
+        if let Some(period) = &self.header.period_type {
+            value_type("period type", period)?;
+        }
+        for comment in &self.comments {
+            self.check_string("comment", *comment)?;
+        }
+        self.check_string("drop frames", self.header.drop_frames)?;
+        self.check_string("keep frames", self.header.keep_frames)?;
+        self.check_string("default sample type", self.header.default_sample_type)
     }
-    if profile
-        .string_table
-        .first()
-        .is_none_or(|text| !text.is_empty())
-    {
-        return Err(PprofError::StringZero);
+
+    fn check_sample(&self, row: Row, limits: &Limits) -> Result<(), PprofError> {
+        if row.values.len() != self.sample_types.len() {
+            return Err(PprofError::ValueCount);
+        }
+        if row.labels.len() > limits.sample_labels {
+            return Err(PprofError::TooManySampleLabels {
+                actual: row.labels.len(),
+                limit: limits.sample_labels,
+            });
+        }
+        for label in &self.labels[row.labels.range()] {
+            self.check_string("sample label name", label.key)?;
+            self.check_string("sample label value", label.str)?;
+            self.check_string("sample label unit", label.num_unit)?;
+        }
+        Ok(())
     }
-    let strings = Strings(&profile.string_table);
-    header(profile, strings)?;
-    for column in &profile.sample_type {
-        sample_type_name(strings.get("sample type", column.r#type)?)?;
+
+    fn check_symbols(&self) -> Result<(), PprofError> {
+        for location in &self.locations {
+            nonzero("location", location.id)?;
+        }
+        for function in &self.functions {
+            nonzero("function", function.id)?;
+            self.check_string("function name", function.name)?;
+            self.check_string("function system name", function.system_name)?;
+            self.check_string("function file name", function.filename)?;
+        }
+        for mapping in &self.mappings {
+            nonzero("mapping", mapping.id)?;
+            self.check_string("mapping file name", mapping.filename)?;
+            self.check_string("mapping build id", mapping.build_id)?;
+        }
+        Ok(())
     }
-    for each in &profile.sample {
-        sample(each, profile.sample_type.len(), limits, strings)?;
+
+    fn check_string(&self, what: &'static str, index: i64) -> Result<(), PprofError> {
+        match usize::try_from(index) {
+            Ok(at) if at < self.strings.len() => Ok(()),
+            _ => Err(PprofError::StringIndex(what)),
+        }
     }
-    symbols(profile, strings)
 }
 
 fn limit_sample_types(actual: usize) -> Result<(), PprofError> {
@@ -58,66 +118,6 @@ fn sample_type_name(name: &str) -> Result<(), PprofError> {
     Ok(())
 }
 
-fn header(profile: &Profile, strings: Strings<'_>) -> Result<(), PprofError> {
-    let value_type = |what, of: &ValueType| {
-        strings.check(what, of.r#type)?;
-        strings.check(what, of.unit)
-    };
-    for column in &profile.sample_type {
-        value_type("sample type", column)?;
-    }
-    if let Some(period) = &profile.period_type {
-        value_type("period type", period)?;
-    }
-    for comment in &profile.comment {
-        strings.check("comment", *comment)?;
-    }
-    strings.check("drop frames", profile.drop_frames)?;
-    strings.check("keep frames", profile.keep_frames)?;
-    strings.check("default sample type", profile.default_sample_type)
-}
-
-fn sample(
-    sample: &Sample,
-    columns: usize,
-    limits: &Limits,
-    strings: Strings<'_>,
-) -> Result<(), PprofError> {
-    if sample.value.len() != columns {
-        return Err(PprofError::ValueCount);
-    }
-    if sample.label.len() > limits.sample_labels {
-        return Err(PprofError::TooManySampleLabels {
-            actual: sample.label.len(),
-            limit: limits.sample_labels,
-        });
-    }
-    for label in &sample.label {
-        strings.check("sample label name", label.key)?;
-        strings.check("sample label value", label.str)?;
-        strings.check("sample label unit", label.num_unit)?;
-    }
-    Ok(())
-}
-
-fn symbols(profile: &Profile, strings: Strings<'_>) -> Result<(), PprofError> {
-    for location in &profile.location {
-        nonzero("location", location.id)?;
-    }
-    for function in &profile.function {
-        nonzero("function", function.id)?;
-        strings.check("function name", function.name)?;
-        strings.check("function system name", function.system_name)?;
-        strings.check("function file name", function.filename)?;
-    }
-    for mapping in &profile.mapping {
-        nonzero("mapping", mapping.id)?;
-        strings.check("mapping file name", mapping.filename)?;
-        strings.check("mapping build id", mapping.build_id)?;
-    }
-    Ok(())
-}
-
 fn nonzero(what: &'static str, id: u64) -> Result<(), PprofError> {
     if id == 0 {
         return Err(PprofError::ZeroId(what));
@@ -125,26 +125,15 @@ fn nonzero(what: &'static str, id: u64) -> Result<(), PprofError> {
     Ok(())
 }
 
-#[derive(Clone, Copy)]
-struct Strings<'p>(&'p [String]);
-
-impl<'p> Strings<'p> {
-    fn get(self, what: &'static str, index: i64) -> Result<&'p str, PprofError> {
-        let found = usize::try_from(index).ok().and_then(|at| self.0.get(at));
-        found
-            .map(String::as_str)
-            .ok_or(PprofError::StringIndex(what))
-    }
-
-    fn check(self, what: &'static str, index: i64) -> Result<(), PprofError> {
-        self.get(what, index).map(|_| ())
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use proto::google::v1::{Function, Label, Location, Mapping};
+    use crate::Profile;
+    use proto::google::v1::{Function, Label, Location, Mapping, Sample};
+
+    fn validate(profile: &Profile, limits: &Limits) -> Result<(), PprofError> {
+        View::of(profile).unwrap().validate(limits)
+    }
 
     fn good() -> Profile {
         Profile {

@@ -3,16 +3,20 @@
 //! Each series of a request stands for itself: those that are valid come out
 //! ready to be sent, the others as the reason why not.
 
-use std::fmt;
+use std::{fmt, sync::Arc};
 
 use bytes::Bytes;
-use profile::{Labels, pprof};
-use proto::{google::v1::Profile, push::v1::RawProfileSeries};
+use profile::{
+    Labels, PprofError, Profile,
+    pprof::{self, View},
+};
+use proto::push::v1::RawProfileSeries;
 use xxhash_rust::xxh3::Xxh3;
 
 use super::{
     clean,
     rejection::{Reason, Rejection, Rejections},
+    sample_types,
 };
 use crate::{overrides::Limits, rpc::TenantId};
 
@@ -26,8 +30,10 @@ pub(crate) struct Prepared {
     /// The same for each retry of the same push, so that replicas and retries
     /// of a profile are known as one.
     pub id: [u8; 16],
-    /// A gzipped pprof.
+    /// A pprof, gzip or plain: as it was received if nothing had to change.
     pub raw: Bytes,
+    /// What `raw` says, for an ingester of this process, if it is at hand.
+    pub view: Option<Arc<View>>,
 }
 
 /// The outcome of a request's series.
@@ -43,18 +49,44 @@ pub(crate) struct Outcome {
     pub received: usize,
 }
 
-/// A decoded profile with its labels, and the bytes that identify it.
+/// A valid profile with its labels, and the bytes that identify it.
 #[derive(Debug)]
 pub(crate) struct Parsed {
     /// The labels as pushed; their limits are checked when the profile is cut
     /// into series.
     pub labels: Labels,
-    /// A validated profile.
-    pub profile: Profile,
-    /// The profile as it was received.
-    pub raw: Bytes,
-    /// Size of the profile before compression.
-    pub bytes: usize,
+    view: View,
+    raw: Bytes,
+    /// Whether the view says what the bytes do.
+    as_received: bool,
+}
+
+impl Parsed {
+    /// Reads a pprof, gzip or plain. Its labels are left to set.
+    pub(crate) fn pprof(raw: Bytes, limits: &Limits) -> Result<Self, PprofError> {
+        let mut view = View::default();
+        view.decode(&raw, limits.profile.uncompressed_bytes)?;
+        view.validate(&limits.profile)?;
+        Ok(Self {
+            labels: Labels::default(),
+            view,
+            raw,
+            as_received: true,
+        })
+    }
+
+    /// The profile.
+    pub(crate) fn view(&self) -> &View {
+        &self.view
+    }
+
+    /// Gives the profile a time, in Unix nanoseconds, if it has none.
+    pub(crate) fn stamp(&mut self, time: i64) {
+        if self.view.time_nanos() == 0 {
+            self.view.set_time_nanos(time);
+            self.as_received = false;
+        }
+    }
 }
 
 /// Prepares every profile of `series`. `now` is in Unix nanoseconds.
@@ -84,13 +116,18 @@ pub(crate) fn prepare(
     outcome
 }
 
-/// Prepares one profile that is parsed and valid.
-pub(crate) fn prepare_one(tenant: &TenantId, parsed: Parsed, limits: &Limits, now: i64) -> Outcome {
-    let mut outcome = Outcome {
-        received: 1,
-        ..Outcome::default()
-    };
-    outcome.add(0, Ok(parsed), tenant, limits, now);
+/// Prepares profiles that are parsed already, or refused, one after the other.
+pub(crate) fn prepare_parsed(
+    tenant: &TenantId,
+    profiles: impl IntoIterator<Item = Result<Parsed, Rejection>>,
+    limits: &Limits,
+    now: i64,
+) -> Outcome {
+    let mut outcome = Outcome::default();
+    for (position, parsed) in profiles.into_iter().enumerate() {
+        outcome.received += 1;
+        outcome.add(position, parsed, tenant, limits, now);
+    }
     outcome
 }
 
@@ -104,7 +141,7 @@ impl Outcome {
         now: i64,
     ) {
         let finished = parsed.and_then(|parsed| {
-            let bytes = parsed.bytes;
+            let bytes = parsed.view.uncompressed_bytes();
             finish(tenant, series, parsed, limits, now).map(|prepared| (prepared, bytes))
         });
         match finished {
@@ -117,37 +154,37 @@ impl Outcome {
     }
 }
 
-fn parse(series: usize, labels: &Labels, raw: Bytes, limits: &Limits) -> Result<Parsed, Rejection> {
-    let decoded = pprof::decode(&raw, limits.profile.uncompressed_bytes)
-        .and_then(|profile| pprof::validate(&profile, &limits.profile).map(|()| profile));
-    let profile = decoded.map_err(|error| Rejection::of_profile(series, labels, &error))?;
-    let bytes = prost::Message::encoded_len(&profile);
+fn parse(
+    series: usize,
+    labels: &Labels,
+    raw: Bytes,
+    limits: &Limits,
+) -> Result<Parsed, Rejection> {
+    let parsed = Parsed::pprof(raw, limits)
+        .map_err(|error| Rejection::of_profile(series, labels, &error))?;
     Ok(Parsed {
         labels: labels.clone(),
-        profile,
-        raw,
-        bytes,
+        ..parsed
     })
 }
 
-/// Stamps, cleans and cuts a profile into one per series.
+/// Stamps, cleans and cuts a profile into one per series. One that needs none of
+/// it is passed on as it was received: ingesters clean what they are given.
 fn finish(
     tenant: &TenantId,
     series: usize,
-    parsed: Parsed,
+    mut parsed: Parsed,
     limits: &Limits,
     now: i64,
 ) -> Result<Vec<Prepared>, Rejection> {
+    parsed.stamp(now);
     let Parsed {
         labels,
-        mut profile,
+        mut view,
         raw,
-        ..
+        as_received,
     } = parsed;
-    if profile.time_nanos == 0 {
-        profile.time_nanos = now;
-    }
-    let time = profile.time_nanos;
+    let time = view.time_nanos();
     Window::around(now, limits)
         .check(&labels, time)
         .map_err(|message| Rejection {
@@ -156,29 +193,49 @@ fn finish(
             reason: Reason::NotInIngestionWindow,
             message,
         })?;
-    pprof::normalise(&mut profile, &limits.profile);
-    if profile.sample.is_empty() {
+    view.normalise(&limits.profile);
+    if view.is_empty() {
         return Ok(Vec::new());
     }
-    let mut prepared = Vec::new();
-    for (labels, profile) in pprof::split_by_sample_labels(profile, &labels) {
+    let prepared = |labels: Labels, profile: Option<Profile>| {
         // Rules may give the same labels to several, which stay different profiles.
         let id = identity(tenant, &labels.to_string(), time, &raw);
         let Some(labels) = limits.relabeling.apply(labels) else {
-            continue;
+            return Ok(None);
         };
         limits
             .labels
             .check(&labels)
             .map_err(|error| Rejection::of_labels(series, &error))?;
-        prepared.push(Prepared {
+        let raw = match profile {
+            None => raw.clone(),
+            Some(mut profile) => {
+                if !sample_types::retain(&mut profile, &labels, &limits.sample_types) {
+                    return Ok(None);
+                }
+                pprof::encode_gzip(&profile).into()
+            }
+        };
+        Ok(Some(Prepared {
             token: ring::token::token_for(tenant.as_str(), &labels.to_string()),
             id,
-            raw: pprof::encode_gzip(&profile).into(),
+            raw,
+            view: None,
             labels,
-        });
+        }))
+    };
+    let all_sample_types = limits.sample_types.is_empty();
+    if as_received && !view.is_cut() && !view.has_series_labels() && all_sample_types {
+        let with_view = |prepared| Prepared {
+            view: Some(Arc::new(view)),
+            ..prepared
+        };
+        return Ok(prepared(labels, None)?.map(with_view).into_iter().collect());
     }
-    Ok(prepared)
+    let parts = view.split_by_sample_labels(&labels).into_iter();
+    parts
+        .filter_map(|(labels, profile)| prepared(labels, Some(profile)).transpose())
+        .collect()
 }
 
 fn identity(tenant: &TenantId, labels: &str, time_nanos: i64, raw: &[u8]) -> [u8; 16] {

@@ -101,6 +101,7 @@ impl Ingester {
                 labels: labels.clone(),
                 id: identity(&sample.id, &text, &sample.raw_profile),
                 raw: sample.raw_profile,
+                view: None,
             }));
         }
         self.store(tenant, profiles).await?;

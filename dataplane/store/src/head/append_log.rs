@@ -29,6 +29,15 @@ impl<T> Default for AppendLog<T> {
     }
 }
 
+impl<T> Default for Snapshot<T> {
+    fn default() -> Self {
+        Self {
+            sealed: Vec::new(),
+            open: Vec::new(),
+        }
+    }
+}
+
 impl<T: Clone> AppendLog<T> {
     pub(crate) fn push(&mut self, entry: T) {
         self.open.push(entry);
@@ -58,6 +67,13 @@ impl<T> Snapshot<T> {
             None => self.open.get(index - self.sealed.len() * CHUNK),
         }
     }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &T> {
+        self.sealed
+            .iter()
+            .flat_map(|chunk| &**chunk)
+            .chain(&self.open)
+    }
 }
 
 #[cfg(test)]
@@ -74,6 +90,7 @@ mod tests {
             if let Some(snapshot) = snapshot {
                 assert_eq!(snapshot.get(i as u32), None);
                 assert!((0..i).all(|k| snapshot.get(k as u32) == Some(&k)));
+                assert!(snapshot.iter().copied().eq(0..i));
             }
         }
     }

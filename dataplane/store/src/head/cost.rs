@@ -4,25 +4,35 @@
 //! it at two thirds load, and its allocations. [`bound`] never is less than
 //! what inserting the profile adds.
 
-use profile::{Labels, Profile};
+use profile::Labels;
+use profile::pprof::View;
+
+use super::columns::{COLUMN_BYTES, Columns, MAX_STACK_BYTES, MAX_VALUE_BYTES};
 
 /// An empty tenant: its name, tables and locks.
 pub(crate) const TENANT: u64 = 4096;
 pub(crate) const FUNCTION: u64 = 96;
 pub(crate) const MAPPING: u64 = 176;
 pub(crate) const NODE: u64 = 40;
+/// The hash by which a stack is found.
+pub(crate) const STACK: u64 = 40;
 
-pub(crate) fn string(text: &str) -> u64 {
-    96 + text.len() as u64
+/// A profile with its identity and its place in a series, without samples.
+const PROFILE: u64 = 224;
+/// A profile's place in a series of its own, and its columns.
+const ROW: u64 = 48 + COLUMN_BYTES as u64;
+
+pub(crate) fn string(len: usize) -> u64 {
+    96 + len as u64
 }
 
 pub(crate) fn location(lines: usize) -> u64 {
     160 + 16 * lines as u64
 }
 
-/// A profile of so many stacks and sample types, with its place in each series.
-pub(crate) fn profile(stacks: usize, columns: usize) -> u64 {
-    192 + 4 * stacks as u64 + columns as u64 * (96 + 8 * stacks as u64)
+/// A profile, with its place in each series.
+pub(crate) fn profile(columns: &Columns) -> u64 {
+    PROFILE + columns.count() as u64 * ROW + columns.encoded_len() as u64
 }
 
 /// A series, or the entry that finds the profiles pushed under these labels.
@@ -37,30 +47,27 @@ pub(crate) fn series(labels: &Labels) -> u64 {
 /// The most that inserting a normalised profile adds: as if nothing of it were
 /// known yet.
 pub(crate) fn bound<'a>(
-    profile: &Profile,
+    view: &View,
     pushed: &'a Labels,
     stored: impl Iterator<Item = &'a Labels>,
 ) -> u64 {
-    let stacks = profile.sample.len();
-    let nodes: usize = profile
-        .sample
+    let stacks = view.sample_count() as u64;
+    let columns = view.sample_types().len() as u64;
+    let samples = MAX_STACK_BYTES as u64 + columns * MAX_VALUE_BYTES as u64;
+    let nodes: usize = view.samples().map(|sample| sample.stack.len()).sum();
+    let strings = view.string_count() as u64 * string(0) + view.uncompressed_bytes() as u64;
+    let lines = view
+        .locations()
         .iter()
-        .map(|sample| sample.location_id.len())
-        .sum();
+        .map(|at| location(view.lines(at).len()));
     series(pushed)
         + stored.map(series).sum::<u64>()
-        + self::profile(stacks, profile.sample_type.len())
+        + PROFILE
+        + columns * ROW
+        + stacks * (STACK + samples)
         + nodes as u64 * NODE
-        + profile
-            .string_table
-            .iter()
-            .map(|text| string(text))
-            .sum::<u64>()
-        + profile.function.len() as u64 * FUNCTION
-        + profile.mapping.len() as u64 * MAPPING
-        + profile
-            .location
-            .iter()
-            .map(|at| location(at.line.len()))
-            .sum::<u64>()
+        + strings
+        + view.functions().len() as u64 * FUNCTION
+        + view.mappings().len() as u64 * MAPPING
+        + lines.sum::<u64>()
 }

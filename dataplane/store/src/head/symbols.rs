@@ -4,10 +4,13 @@ use std::collections::HashMap;
 use std::hash::Hash;
 use std::sync::Arc;
 
-use profile::Profile;
+use parking_lot::RwLock;
+use profile::pprof::{self, Sample, View};
+use rustc_hash::FxHashMap;
 
 use super::append_log::AppendLog;
 use super::cost;
+use super::fingerprint::{self, Fingerprint};
 use super::view::SymbolView;
 
 /// The stack of no frames, and the parent of a root.
@@ -52,98 +55,176 @@ pub(crate) struct Node {
     pub(crate) location: u32,
 }
 
-/// The symbol tables of a tenant.
+/// The symbol tables of a tenant. Services of a tenant share them, for they share
+/// the runtime and the libraries that most of their stacks are made of.
 #[derive(Debug)]
 pub(crate) struct Symbols {
+    tables: RwLock<Tables>,
+    /// Keys the hashes of stacks.
+    seed: u64,
+}
+
+/// What interning the stacks of a profile gave.
+#[derive(Debug)]
+pub(crate) struct Interned {
+    /// The stack of each sample.
+    pub(crate) stacks: Vec<u32>,
+    /// Estimated size of what was new, in bytes.
+    pub(crate) bytes: u64,
+}
+
+#[derive(Debug)]
+struct Tables {
     strings: Table<Arc<str>>,
     functions: Table<Function>,
     mappings: Table<Mapping>,
     locations: Table<Arc<Location>>,
     nodes: Table<Node>,
+    /// Stacks by the hash of what a pprof said of them.
+    stacks: FxHashMap<Fingerprint, u32>,
     bytes: u64,
 }
 
-impl Default for Symbols {
-    fn default() -> Self {
+impl Symbols {
+    pub(crate) fn new(seed: u64) -> Self {
         let mut strings = Table::default();
         // So that a string index out of range can stand for the empty string.
         strings.intern(Arc::from(""));
-        Self {
+        let tables = Tables {
             strings,
             functions: Table::default(),
             mappings: Table::default(),
             locations: Table::default(),
             nodes: Table::default(),
+            stacks: FxHashMap::default(),
             bytes: 0,
+        };
+        Self {
+            tables: RwLock::new(tables),
+            seed,
         }
-    }
-}
-
-impl Symbols {
-    /// Estimated size in bytes.
-    pub(crate) fn bytes(&self) -> u64 {
-        self.bytes
     }
 
     /// Returns the symbols as they are now.
     pub(crate) fn view(&self) -> SymbolView {
+        let tables = self.tables.read();
         SymbolView {
-            strings: self.strings.log.snapshot(),
-            functions: self.functions.log.snapshot(),
-            mappings: self.mappings.log.snapshot(),
-            locations: self.locations.log.snapshot(),
-            nodes: self.nodes.log.snapshot(),
+            strings: tables.strings.log.snapshot(),
+            functions: tables.functions.log.snapshot(),
+            mappings: tables.mappings.log.snapshot(),
+            locations: tables.locations.log.snapshot(),
+            nodes: tables.nodes.log.snapshot(),
         }
     }
 
-    /// Stores the symbols of a normalised profile and returns the stack of each
-    /// sample. An id that does not exist counts as none.
-    pub(crate) fn intern(&mut self, profile: &Profile) -> Box<[u32]> {
-        let mut strings = Strings {
-            table: &profile.string_table,
-            ids: Vec::new(),
-        };
-        strings.ids.resize(profile.string_table.len(), None);
-        let functions: Vec<u32> = profile
-            .function
-            .iter()
-            .map(|from| self.function(from, &mut strings))
-            .collect();
-        let mappings: Vec<u32> = profile
-            .mapping
-            .iter()
-            .map(|from| self.mapping(from, &mut strings))
-            .collect();
-        let locations: Vec<u32> = profile
-            .location
-            .iter()
-            .map(|from| self.location(from, &mappings, &functions))
-            .collect();
-        let stacks = profile.sample.iter();
-        stacks
-            .map(|sample| self.stack(&sample.location_id, &locations))
-            .collect()
+    /// Stores the stacks of a normalised profile. Those that are known are found
+    /// by their hash, without waiting for others who do the same.
+    pub(crate) fn intern(&self, view: &View) -> Interned {
+        let prints = fingerprint::of_stacks(view, self.seed);
+        let mut stacks = Vec::with_capacity(prints.len());
+        let mut unknown = Vec::new();
+        {
+            let tables = self.tables.read();
+            for (at, print) in prints.iter().enumerate() {
+                let known = tables.stacks.get(print).copied();
+                stacks.push(known.unwrap_or(EMPTY_STACK));
+                if known.is_none() {
+                    unknown.push(at);
+                }
+            }
+        }
+        if unknown.is_empty() {
+            return Interned { stacks, bytes: 0 };
+        }
+        let samples: Vec<Sample<'_>> = view.samples().collect();
+        let mut moved = Moved::new(view);
+        let mut tables = self.tables.write();
+        let before = tables.bytes;
+        for at in unknown {
+            stacks[at] = tables.stack(prints[at], samples[at].stack, &mut moved);
+        }
+        Interned {
+            stacks,
+            bytes: tables.bytes - before,
+        }
+    }
+}
+
+impl Tables {
+    /// Stores a stack whose leaf comes first.
+    fn stack(&mut self, print: Fingerprint, stack: &[u32], moved: &mut Moved<'_>) -> u32 {
+        if let Some(known) = self.stacks.get(&print) {
+            return *known;
+        }
+        let mut node = EMPTY_STACK;
+        for at in stack.iter().rev() {
+            let location = self.location(*at as usize, moved);
+            let (id, new) = self.nodes.intern(Node {
+                parent: node,
+                location,
+            });
+            self.charge(new, cost::NODE);
+            node = id;
+        }
+        self.stacks.insert(print, node);
+        self.charge(true, cost::STACK);
+        node
     }
 
-    fn function(&mut self, from: &proto::google::v1::Function, strings: &mut Strings<'_>) -> u32 {
+    fn location(&mut self, at: usize, moved: &mut Moved<'_>) -> u32 {
+        if let Some(id) = moved.locations[at] {
+            return id;
+        }
+        let view = moved.view;
+        let from = &view.locations()[at];
+        let lines = view.lines(from).iter();
+        let lines: Box<[_]> = lines
+            .map(|line| (self.function(line.function as usize, moved), line.line))
+            .collect();
+        let lines_cost = cost::location(lines.len());
+        let location = Location {
+            mapping: from.mapping.map_or(NO_MAPPING, |at| {
+                self.mapping(&view.mappings()[at as usize], view)
+            }),
+            address: from.address,
+            lines,
+            is_folded: from.is_folded,
+        };
+        let (id, new) = self.locations.intern(Arc::new(location));
+        self.charge(new, lines_cost);
+        moved.locations[at] = Some(id);
+        id
+    }
+
+    fn function(&mut self, at: usize, moved: &mut Moved<'_>) -> u32 {
+        if let Some(id) = moved.functions[at] {
+            return id;
+        }
+        let view = moved.view;
+        let from = &view.functions()[at];
+        let name = self.string(&view.function_name(from));
         let function = Function {
-            name: self.string(from.name, strings),
-            system_name: self.string(from.system_name, strings),
-            filename: self.string(from.filename, strings),
+            name,
+            system_name: match from.system_name == from.name {
+                true => name,
+                false => self.string(view.string(from.system_name)),
+            },
+            filename: self.string(view.string(from.filename)),
             start_line: from.start_line,
         };
         let (id, new) = self.functions.intern(function);
         self.charge(new, cost::FUNCTION);
+        moved.functions[at] = Some(id);
         id
     }
 
-    fn mapping(&mut self, from: &proto::google::v1::Mapping, strings: &mut Strings<'_>) -> u32 {
+    fn mapping(&mut self, from: &pprof::Mapping, view: &View) -> u32 {
         let mapping = Mapping {
             start: from.memory_start,
             limit: from.memory_limit,
             offset: from.file_offset,
-            filename: self.string(from.filename, strings),
-            build_id: self.string(from.build_id, strings),
+            filename: self.string(view.string(from.filename)),
+            build_id: self.string(view.string(from.build_id)),
             has_functions: from.has_functions,
             has_filenames: from.has_filenames,
             has_line_numbers: from.has_line_numbers,
@@ -154,59 +235,12 @@ impl Symbols {
         id
     }
 
-    fn location(
-        &mut self,
-        from: &proto::google::v1::Location,
-        mappings: &[u32],
-        functions: &[u32],
-    ) -> u32 {
-        let lines = from.line.iter();
-        let lines: Box<[_]> = lines
-            .filter_map(|line| Some((by_id(functions, line.function_id)?, line.line)))
-            .collect();
-        let lines_cost = cost::location(lines.len());
-        let location = Location {
-            mapping: by_id(mappings, from.mapping_id).unwrap_or(NO_MAPPING),
-            address: from.address,
-            lines,
-            is_folded: from.is_folded,
-        };
-        let (id, new) = self.locations.intern(Arc::new(location));
-        self.charge(new, lines_cost);
-        id
-    }
-
-    /// Stores a stack whose leaf comes first.
-    fn stack(&mut self, ids: &[u64], locations: &[u32]) -> u32 {
-        let mut node = EMPTY_STACK;
-        for location in ids.iter().rev().filter_map(|id| by_id(locations, *id)) {
-            let (id, new) = self.nodes.intern(Node {
-                parent: node,
-                location,
-            });
-            self.charge(new, cost::NODE);
-            node = id;
+    fn string(&mut self, text: &str) -> u32 {
+        if let Some(id) = self.strings.ids.get(text) {
+            return *id;
         }
-        node
-    }
-
-    fn string(&mut self, index: i64, strings: &mut Strings<'_>) -> u32 {
-        let Some(at) = usize::try_from(index)
-            .ok()
-            .filter(|at| *at < strings.table.len())
-        else {
-            return 0;
-        };
-        if let Some(id) = strings.ids[at] {
-            return id;
-        }
-        let text = strings.table[at].as_str();
-        let (id, new) = match self.strings.ids.get(text) {
-            Some(id) => (*id, false),
-            None => self.strings.intern(Arc::from(text)),
-        };
-        self.charge(new, cost::string(text));
-        strings.ids[at] = Some(id);
+        let (id, _) = self.strings.intern(Arc::from(text));
+        self.charge(true, cost::string(text.len()));
         id
     }
 
@@ -217,10 +251,21 @@ impl Symbols {
     }
 }
 
-/// The string table of a profile, and what is known of it already.
-struct Strings<'a> {
-    table: &'a [String],
-    ids: Vec<Option<u32>>,
+/// What is known already of the symbols of a profile, by position.
+struct Moved<'v> {
+    view: &'v View,
+    locations: Vec<Option<u32>>,
+    functions: Vec<Option<u32>>,
+}
+
+impl<'v> Moved<'v> {
+    fn new(view: &'v View) -> Self {
+        Self {
+            view,
+            locations: vec![None; view.locations().len()],
+            functions: vec![None; view.functions().len()],
+        }
+    }
 }
 
 /// Entries by id and ids by entry. Entries come from outside, hence a map that
@@ -251,10 +296,4 @@ impl<T: Clone + Eq + Hash> Table<T> {
         self.ids.insert(entry, id);
         (id, true)
     }
-}
-
-/// Returns what a normalised profile has under an id: its ids are 1, 2, 3…
-fn by_id(entries: &[u32], id: u64) -> Option<u32> {
-    let at = usize::try_from(id.checked_sub(1)?).ok()?;
-    entries.get(at).copied()
 }

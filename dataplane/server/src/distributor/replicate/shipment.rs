@@ -53,6 +53,7 @@ impl Shipment {
                 labels: profile.labels.clone(),
                 id: profile.id,
                 raw: profile.raw.clone(),
+                view: profile.view.clone(),
             }
         });
         incoming.collect()

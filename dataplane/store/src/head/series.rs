@@ -1,0 +1,185 @@
+//! A series: the profiles of one label set and sample type by time.
+
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+use profile::{Labels, ProfileType, labels};
+
+use super::columns::Columns;
+use crate::query::TimeRange;
+
+/// The profiles of one label set and sample type.
+#[derive(Debug)]
+pub(crate) struct Series {
+    pub(crate) labels: Labels,
+    pub(crate) profile_type: ProfileType,
+    /// By time; copied on the next write when a reader holds them.
+    rows: Mutex<Arc<Vec<Row>>>,
+}
+
+/// A profile in a series.
+#[derive(Clone, Debug)]
+pub(crate) struct Row {
+    pub(crate) timestamp: i64,
+    pub(crate) column: u32,
+    /// Whether the values count from the start of the process that was profiled.
+    pub(crate) is_cumulative: bool,
+    pub(crate) profile: Arc<StoredProfile>,
+}
+
+/// What the series of all sample types of a profile share.
+#[derive(Debug)]
+pub(crate) struct StoredProfile {
+    pub(crate) id: [u8; 16],
+    /// Its place in the order in which profiles became visible.
+    pub(crate) sequence: u64,
+    pub(crate) columns: Columns,
+}
+
+impl Series {
+    pub(crate) fn new(labels: Labels, profile_type: ProfileType) -> Self {
+        Self {
+            labels,
+            profile_type,
+            rows: Mutex::default(),
+        }
+    }
+
+    pub(crate) fn insert(&self, row: Row) {
+        let mut rows = self.rows.lock();
+        let rows = Arc::make_mut(&mut rows);
+        let at = rows.partition_point(|before| before.order() <= row.order());
+        rows.insert(at, row);
+    }
+
+    /// Returns the profiles of a range that became visible up to a place in
+    /// their order.
+    pub(crate) fn select(&self, range: TimeRange, sequence: u64) -> Selected {
+        let rows = Arc::clone(&self.rows.lock());
+        let from = rows.partition_point(|row| row.timestamp < range.start);
+        let to = rows.partition_point(|row| row.timestamp <= range.end);
+        Selected {
+            rows,
+            from,
+            to: to.max(from),
+            sequence,
+        }
+    }
+
+    /// Times of the first and the last profile.
+    pub(crate) fn ends(&self) -> Option<(i64, i64)> {
+        let rows = self.rows.lock();
+        let (first, last) = rows.first().zip(rows.last())?;
+        Some((first.timestamp, last.timestamp))
+    }
+}
+
+/// Tells whether a profiler counts this type from the start of the process, so
+/// that profiles are to be read as differences: allocations and contention of
+/// Go, unless the label `__delta__` says that the client has done so.
+pub(crate) fn is_cumulative(pushed: &Labels, profile_type: &ProfileType) -> bool {
+    let counts = match &*profile_type.name {
+        "memory" => ["alloc_objects", "alloc_space"],
+        "block" => ["contentions", "delay"],
+        _ => return false,
+    };
+    pushed.get(labels::DELTA) != Some("false") && counts.contains(&&*profile_type.sample_type)
+}
+
+impl Row {
+    /// The same whatever the order of arrival.
+    fn order(&self) -> (i64, [u8; 16]) {
+        (self.timestamp, self.profile.id)
+    }
+
+    fn samples(&self) -> impl Iterator<Item = (u32, i64)> {
+        self.profile.columns.samples(self.column as usize)
+    }
+}
+
+/// Profiles of a series that a query selected, as they were at one moment.
+#[derive(Debug)]
+pub(crate) struct Selected {
+    rows: Arc<Vec<Row>>,
+    from: usize,
+    to: usize,
+    sequence: u64,
+}
+
+impl Selected {
+    /// Iterates over the profiles by time. One that is only the base of later
+    /// ones is none.
+    pub(crate) fn profiles(&self) -> impl Iterator<Item = Reading<'_>> {
+        let visible = |row: &&Row| row.profile.sequence <= self.sequence;
+        let before = self.rows[..self.from].iter().rev();
+        let mut base = before.filter(visible).find(|row| row.is_cumulative);
+        let rows = self.rows[self.from..self.to].iter().filter(visible);
+        rows.filter_map(move |row| {
+            if !row.is_cumulative {
+                return Some(Reading { row, base: None });
+            }
+            let base = base.replace(row)?;
+            Some(Reading {
+                row,
+                base: Some(base),
+            })
+        })
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.profiles().next().is_none()
+    }
+}
+
+/// A profile as a query reads it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Reading<'a> {
+    row: &'a Row,
+    /// The profile before, of counters that the profiler never resets.
+    base: Option<&'a Row>,
+}
+
+impl<'a> Reading<'a> {
+    pub(crate) fn id(&self) -> [u8; 16] {
+        self.row.profile.id
+    }
+
+    pub(crate) fn timestamp(&self) -> i64 {
+        self.row.timestamp
+    }
+
+    /// Tells whether no counter grew since the profile before.
+    pub(crate) fn is_unchanged(&self) -> bool {
+        self.base.is_some() && self.samples().next().is_none()
+    }
+
+    /// Sum of the values.
+    pub(crate) fn total(&self) -> i64 {
+        match self.base {
+            None => self.row.profile.columns.total(self.row.column as usize),
+            Some(_) => self
+                .samples()
+                .fold(0, |sum, (_, value)| sum.saturating_add(value)),
+        }
+    }
+
+    /// Iterates over stack and value of each sample that has a value.
+    ///
+    /// Of counters it is what they grew by since the profile before; one that
+    /// went down began anew.
+    pub(crate) fn samples(&self) -> impl Iterator<Item = (u32, i64)> + use<'a> {
+        let mut base = self.base.map(Row::samples).into_iter().flatten().peekable();
+        let grown = self.row.samples().map(move |(stack, value)| {
+            while base.next_if(|(before, _)| *before < stack).is_some() {}
+            let before = base.next_if(|(before, _)| *before == stack);
+            let before = before.map_or(0, |(_, before)| before);
+            let value = if value >= before {
+                value - before
+            } else {
+                value
+            };
+            (stack, value)
+        });
+        grown.filter(|(_, value)| *value != 0)
+    }
+}
