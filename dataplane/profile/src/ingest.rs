@@ -1,204 +1,92 @@
-//! The parameters of `/ingest`: application name, sample type configuration and
-//! the labels that follow from them.
+//! What agents send to `/ingest`: names, sample types, and the formats of bodies
+//! besides pprof. Each parser turns bytes of a stranger into profiles.
 
-use std::collections::HashMap;
-use std::str::FromStr;
+mod column;
+pub mod folded;
+pub mod jfr;
+mod name;
+mod nodes;
+mod sample_types;
+pub mod speedscope;
+mod stacks;
+pub mod tree;
+pub mod trie;
 
-use serde::Deserialize;
+use crate::labels::LabelError;
+use crate::pprof::{Limits, PprofError};
+use crate::{Labels, Profile};
 
-use crate::Profile;
-use crate::labels::{self, LabelError, Labels};
+pub use column::Column;
+pub use name::AppName;
+pub use sample_types::{SampleTypeConfig, metric_name};
+use stacks::{Header, Rows, Stacks};
 
-/// Endings of application names that say the profile type, not the service.
-const TYPE_SUFFIXES: [&str; 24] = [
-    "cpu",
-    "wall",
-    "itimer",
-    "inuse_space",
-    "inuse_objects",
-    "alloc_space",
-    "alloc_objects",
-    "goroutines",
-    "mutex_count",
-    "mutex_duration",
-    "block_count",
-    "block_duration",
-    "lock_count",
-    "lock_duration",
-    "live",
-    "exceptions",
-    "alloc_in_new_tlab_objects",
-    "alloc_in_new_tlab_bytes",
-    "alloc_outside_tlab_objects",
-    "alloc_outside_tlab_bytes",
-    "samples",
-    "mutex",
-    "block",
-    "memory",
-];
-
-/// Most tags of an application name.
-const MAX_TAGS: usize = 100;
-
-/// An application name with tags: `app.cpu{region=eu,zone=a}`.
+/// What a request says beside its body.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct AppName {
-    /// The name as sent, with its type suffix.
-    pub name: String,
-    /// Tags in the order sent.
-    pub labels: Vec<(String, String)>,
+pub struct Context {
+    /// Whose profile it is.
+    pub name: AppName,
+    /// The client library.
+    pub spy_name: String,
+    /// Samples per second; what counts samples of time is scaled by it. 0 leaves
+    /// counts as they are.
+    pub sample_rate: u32,
+    /// When the profile begins, in Unix nanoseconds.
+    pub start: i64,
+    /// When it ends, in Unix nanoseconds.
+    pub end: i64,
 }
 
-impl FromStr for AppName {
-    type Err = IngestError;
+impl Context {
+    /// Samples of time are this long, in nanoseconds.
+    fn period(&self) -> i64 {
+        match self.sample_rate {
+            0 => 0,
+            rate => 1_000_000_000 / i64::from(rate),
+        }
+    }
 
-    fn from_str(text: &str) -> Result<Self, IngestError> {
-        let text = text.trim();
-        let (name, tags) = match text.split_once('{') {
-            Some((name, rest)) => {
-                let tags = rest.strip_suffix('}').ok_or(IngestError::UnclosedTags)?;
-                (name.trim(), tags)
-            }
-            None => (text, ""),
+    fn series_labels(&self, metric: &str) -> Result<Labels, IngestError> {
+        Ok(self.name.series_labels(metric, &self.spy_name)?)
+    }
+
+    /// Makes the series of a format that has one profile and says nothing of its
+    /// type.
+    fn series(
+        &self,
+        column: &Column,
+        stacks: &Stacks,
+        rows: &Rows<()>,
+        limits: &Limits,
+    ) -> Result<Vec<Series>, IngestError> {
+        if rows.is_empty() {
+            return Ok(Vec::new());
+        }
+        let header = Header {
+            sample_types: &[(column.sample_type, column.unit)],
+            period_type: column.period_type(),
+            period: column.period,
+            start: self.start,
+            end: self.end,
         };
-        if name.is_empty() {
-            return Err(IngestError::NoName);
-        }
-        let valid = |c: char| c.is_ascii_alphanumeric() || "_-./".contains(c);
-        if let Some(invalid) = name.chars().find(|c| !valid(*c)) {
-            return Err(IngestError::NameCharacter(invalid));
-        }
-        Ok(Self {
-            name: name.to_owned(),
-            labels: parse_tags(tags)?,
-        })
+        let profile = stacks.profile(&header, rows, |()| Vec::new(), limits)?;
+        Ok(vec![Series {
+            labels: self.series_labels(column.metric)?,
+            profile,
+        }])
     }
 }
 
-fn parse_tags(text: &str) -> Result<Vec<(String, String)>, IngestError> {
-    let mut tags = Vec::new();
-    for tag in text.split(',').map(str::trim).filter(|tag| !tag.is_empty()) {
-        if tags.len() == MAX_TAGS {
-            return Err(IngestError::TooManyTags);
-        }
-        let (name, value) = tag
-            .split_once('=')
-            .filter(|(name, _)| !name.trim().is_empty())
-            .ok_or_else(|| IngestError::Tag(tag.to_owned()))?;
-        tags.push((name.trim().to_owned(), value.trim().to_owned()));
-    }
-    Ok(tags)
+/// A profile with the labels of its series.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Series {
+    /// The labels, `__name__` and `service_name` among them.
+    pub labels: Labels,
+    /// The profile; valid, and with time and duration.
+    pub profile: Profile,
 }
 
-impl AppName {
-    /// Returns the name of the service: the name without its type suffix.
-    pub fn service_name(&self) -> &str {
-        match self.name.rsplit_once('.') {
-            Some((service, suffix)) if TYPE_SUFFIXES.contains(&suffix) && !service.is_empty() => {
-                service
-            }
-            _ => &self.name,
-        }
-    }
-
-    /// Returns the labels of the series of an `/ingest` request.
-    ///
-    /// The service is `service_name`, or `app_name` when a tag says another
-    /// `service_name`. Private tags are dropped, except the session id that
-    /// client libraries send.
-    ///
-    /// # Errors
-    /// Tags that occur twice.
-    pub fn series_labels(&self, metric: &str, spy_name: &str) -> Result<Labels, LabelError> {
-        let tagged = self
-            .labels
-            .iter()
-            .any(|(name, _)| name == labels::SERVICE_NAME);
-        let service = if tagged {
-            "app_name"
-        } else {
-            labels::SERVICE_NAME
-        };
-        let own = [
-            (labels::NAME, metric),
-            (labels::DELTA, "false"),
-            (labels::SPY_NAME, spy_name),
-            (service, self.service_name()),
-        ];
-        let tags = self.labels.iter().map(|(name, value)| (&**name, &**value));
-        let tags = tags.filter(|(name, _)| {
-            let private = name.starts_with("__") && *name != labels::SESSION_ID;
-            !private && !own.iter().any(|(taken, _)| taken == name)
-        });
-        Labels::new(own.into_iter().chain(tags))
-    }
-}
-
-/// What a client says about the sample types of its pprof, by name.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(transparent)]
-pub struct SampleTypeConfig {
-    types: HashMap<String, SampleTypeOptions>,
-}
-
-/// What a client says about one sample type; what is not used is ignored.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(default, rename_all = "kebab-case")]
-struct SampleTypeOptions {
-    display_name: String,
-}
-
-impl SampleTypeConfig {
-    /// Parses the JSON of the multipart field `sample_type_config`.
-    ///
-    /// # Errors
-    /// JSON that is not an object of objects.
-    pub fn parse(json: &[u8]) -> Result<Self, IngestError> {
-        serde_json::from_slice(json).map_err(IngestError::SampleTypeConfig)
-    }
-
-    fn display_name<'a>(&'a self, sample_type: &'a str) -> &'a str {
-        match self.types.get(sample_type) {
-            Some(options) if !options.display_name.is_empty() => &options.display_name,
-            _ => sample_type,
-        }
-    }
-}
-
-/// Derives `__name__` from the sample types of a pprof: `process_cpu`, `memory`,
-/// `mutex`, `block`, `goroutines` or `wall`, else the first sample type.
-pub fn metric_name(profile: &Profile, config: &SampleTypeConfig) -> String {
-    let names = || {
-        profile.sample_type.iter().filter_map(|column| {
-            let at = usize::try_from(column.r#type).ok()?;
-            Some(config.display_name(profile.string_table.get(at)?))
-        })
-    };
-    // Profilers that sample wall time say `cpu` beside it.
-    if names().any(|name| name == "wall") {
-        return "wall".to_owned();
-    }
-    let known = names().find_map(known_metric);
-    known
-        .or_else(|| names().next())
-        .unwrap_or_default()
-        .to_owned()
-}
-
-fn known_metric(sample_type: &str) -> Option<&'static str> {
-    let has = |part: &str| sample_type.contains(part);
-    match sample_type {
-        _ if has("cpu") => Some("process_cpu"),
-        "space" | "objects" => Some("memory"),
-        _ if has("alloc_") || has("inuse_") => Some("memory"),
-        _ if has("mutex_") => Some("mutex"),
-        _ if has("block_") => Some("block"),
-        _ if has("goroutine") => Some("goroutines"),
-        _ => None,
-    }
-}
-
-/// Why the parameters of an `/ingest` request are refused.
+/// Why a request is refused; always the fault of whoever sent it.
 #[derive(Debug, thiserror::Error)]
 pub enum IngestError {
     /// There is no application name.
@@ -214,122 +102,81 @@ pub enum IngestError {
     #[error("name: tag {0:?} is not of the form name=value")]
     Tag(String),
     /// There are too many tags.
-    #[error("name: more than {MAX_TAGS} tags")]
+    #[error("name: more than {} tags", name::MAX_TAGS)]
     TooManyTags,
+    /// The last part of the application name is no profile type.
+    #[error("pyroscopeIngesterAdapter failed to convert metadata: unknown profile type: {0}")]
+    UnknownType(String),
+    /// The labels make no series.
+    #[error(transparent)]
+    Labels(#[from] LabelError),
+    /// The profile is beyond a limit.
+    #[error(transparent)]
+    Profile(#[from] PprofError),
     /// The sample type configuration is not valid JSON for it.
     #[error("sample_type_config: {0}")]
     SampleTypeConfig(#[source] serde_json::Error),
+    /// The body is not of the format that it should be of.
+    #[error("{0}")]
+    Malformed(String),
+}
+
+impl IngestError {
+    /// Tells whether the body cannot be read, as opposed to what it says being
+    /// refused.
+    pub fn is_malformed(&self) -> bool {
+        match self {
+            Self::Malformed(_) | Self::SampleTypeConfig(_) => true,
+            Self::Profile(error) => {
+                matches!(error, PprofError::Gzip(_) | PprofError::Malformed(_))
+            }
+            _ => false,
+        }
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use proptest::prelude::*;
-    use proto::google::v1::ValueType;
+    use crate::CallSite;
+    use crate::labels;
 
-    fn app(text: &str) -> AppName {
-        text.parse().unwrap()
-    }
-
-    #[test]
-    fn names_have_tags() {
-        assert_eq!(app("my-app.cpu").labels, []);
-        let tagged = app(" app.cpu{ region = eu , zone=a=b,} ");
-        assert_eq!(tagged.name, "app.cpu");
-        let pair = |a: &str, b: &str| (a.to_owned(), b.to_owned());
-        assert_eq!(tagged.labels, [pair("region", "eu"), pair("zone", "a=b")]);
-    }
-
-    #[test]
-    fn bad_names_are_refused() {
-        let error = |text: &str| text.parse::<AppName>().unwrap_err().to_string();
-        for text in ["", " ", "{a=b}"] {
-            assert_eq!(error(text), "name: service name is required");
-        }
-        assert_eq!(error("a{b=c"), "name: tags do not end in '}'");
-        assert_eq!(
-            error("a{b}"),
-            "name: tag \"b\" is not of the form name=value"
-        );
-        assert_eq!(
-            error("a{=b}"),
-            "name: tag \"=b\" is not of the form name=value"
-        );
-        assert_eq!(
-            error("a b"),
-            "name: application name has invalid character ' '"
-        );
-    }
-
-    #[test]
-    fn labels_follow_from_name_and_tags() {
-        let labels = app("simple.golang.app{region=eu,__session_id__=1,__name__=x}");
-        assert_eq!(
-            labels
-                .series_labels("process_cpu", "gospy")
-                .unwrap()
-                .to_string(),
-            r#"{__delta__="false", __name__="process_cpu", __session_id__="1", pyroscope_spy="gospy", region="eu", service_name="simple.golang.app"}"#
-        );
-        let labels = app("app.cpu{service_name=b}")
-            .series_labels("process_cpu", "x")
-            .unwrap();
-        assert_eq!(labels.get("service_name"), Some("b"));
-        assert_eq!(labels.get("app_name"), Some("app"));
-        assert!(app("a{b=c,b=d}").series_labels("m", "x").is_err());
-    }
-
-    fn pprof(types: &[&str]) -> Profile {
-        let strings = std::iter::once("").chain(types.iter().copied());
-        Profile {
-            string_table: strings.map(String::from).collect(),
-            sample_type: (1..)
-                .zip(types)
-                .map(|(at, _)| ValueType {
-                    r#type: at,
-                    unit: 0,
-                })
-                .collect(),
-            ..Profile::default()
+    pub(super) fn context(name: &str) -> Context {
+        Context {
+            name: name.parse().unwrap(),
+            spy_name: "spy".to_owned(),
+            sample_rate: 100,
+            start: 1_700_000_000_000_000_000,
+            end: 1_700_000_010_000_000_000,
         }
     }
 
-    #[test]
-    fn the_metric_follows_from_the_sample_types() {
-        let config = SampleTypeConfig::parse(
-            br#"{"contentions":{"units":"lock_samples","display-name":"mutex_count","cumulative":false}}"#,
-        )
-        .unwrap();
-        for (types, want) in [
-            (&["samples", "cpu"][..], "process_cpu"),
-            (
-                &[
-                    "alloc_objects",
-                    "alloc_space",
-                    "inuse_objects",
-                    "inuse_space",
-                ],
-                "memory",
-            ),
-            (&["objects", "space"], "memory"),
-            (&["contentions", "delay"], "mutex"),
-            (&["block_count"], "block"),
-            (&["goroutine"], "goroutines"),
-            (&["cpu", "wall"], "wall"),
-            (&["exceptions"], "exceptions"),
-            (&[], ""),
-        ] {
-            assert_eq!(metric_name(&pprof(types), &config), want, "{types:?}");
-        }
-        assert!(SampleTypeConfig::parse(b"[]").is_err());
-    }
-
-    proptest! {
-        #[test]
-        fn no_text_panics(text in "[a.]{0,3}(\\{)?[a=,{} é]{0,12}\\PC*") {
-            if let Ok(app) = text.parse::<AppName>() {
-                let _ = app.series_labels("m", "spy");
+    /// Every stack of every profile as `name type:unit stack value`.
+    pub(super) fn folded(series: &[Series]) -> Vec<String> {
+        let mut lines = Vec::new();
+        for Series { labels, profile } in series {
+            crate::pprof::View::of(profile)
+                .and_then(|view| view.validate(&Limits::default()))
+                .unwrap();
+            let symbols = crate::stack::Symbols::new(profile);
+            let mut frames = Vec::new();
+            for sample in &profile.sample {
+                symbols.frames(sample, &mut frames);
+                let names: Vec<_> = frames.iter().map(|frame| symbols.name(*frame)).collect();
+                for (column, value) in profile.sample_type.iter().zip(&sample.value) {
+                    let text = |index: i64| &profile.string_table[index as usize];
+                    lines.push(format!(
+                        "{} {}:{} {} {value}",
+                        labels.get(labels::NAME).unwrap(),
+                        text(column.r#type),
+                        text(column.unit),
+                        names.join(";"),
+                    ));
+                }
             }
+            let total = crate::pprof::total(profile, 0, &CallSite::default());
+            assert!(total > 0);
         }
+        lines
     }
 }
