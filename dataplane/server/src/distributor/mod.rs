@@ -8,6 +8,7 @@ mod rate;
 mod rejection;
 mod relabel;
 mod replicate;
+mod sample_types;
 
 use std::{
     sync::Arc,

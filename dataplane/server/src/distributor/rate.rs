@@ -26,14 +26,25 @@ pub(crate) struct Rate {
 
 #[derive(Debug)]
 struct Bucket {
+    /// As of the last push; it may change with the tenant's limits.
+    rate: Rate,
     tokens: f64,
     filled_at: Instant,
 }
 
 impl Bucket {
-    fn fill(&mut self, rate: Rate, now: Instant) {
+    fn full(rate: Rate, now: Instant) -> Self {
+        Self {
+            rate,
+            tokens: rate.burst_bytes,
+            filled_at: now,
+        }
+    }
+
+    fn fill(&mut self, now: Instant) {
         let elapsed = now.saturating_duration_since(self.filled_at).as_secs_f64();
-        self.tokens = (self.tokens + elapsed * rate.bytes_per_second).min(rate.burst_bytes);
+        let filled = self.tokens + elapsed * self.rate.bytes_per_second;
+        self.tokens = filled.min(self.rate.burst_bytes);
         self.filled_at = now;
     }
 }
@@ -41,7 +52,34 @@ impl Bucket {
 /// One bucket per tenant.
 #[derive(Debug, Default)]
 pub(crate) struct RateLimiter {
-    buckets: Mutex<HashMap<TenantId, Bucket>>,
+    buckets: Mutex<Buckets>,
+}
+
+#[derive(Debug, Default)]
+struct Buckets {
+    of_tenants: HashMap<TenantId, Bucket>,
+    /// How many there were after full ones were dropped last.
+    in_use: usize,
+}
+
+impl Buckets {
+    /// Returns the tenant's bucket as filled by `now`.
+    fn of(&mut self, tenant: &TenantId, rate: Rate, now: Instant) -> &mut Bucket {
+        if self.of_tenants.len() > MAX_IDLE_TENANTS + 2 * self.in_use {
+            self.of_tenants.retain(|_, bucket| {
+                bucket.fill(now);
+                bucket.tokens < bucket.rate.burst_bytes
+            });
+            self.in_use = self.of_tenants.len();
+        }
+        let bucket = self
+            .of_tenants
+            .entry(tenant.clone())
+            .or_insert_with(|| Bucket::full(rate, now));
+        bucket.rate = rate;
+        bucket.fill(now);
+        bucket
+    }
 }
 
 impl RateLimiter {
@@ -62,17 +100,7 @@ impl RateLimiter {
             return Ok(());
         }
         let mut buckets = self.buckets.lock();
-        if buckets.len() >= MAX_IDLE_TENANTS && !buckets.contains_key(tenant) {
-            buckets.retain(|_, bucket| {
-                bucket.fill(rate, now);
-                bucket.tokens < rate.burst_bytes
-            });
-        }
-        let bucket = buckets.entry(tenant.clone()).or_insert_with(|| Bucket {
-            tokens: rate.burst_bytes,
-            filled_at: now,
-        });
-        bucket.fill(rate, now);
+        let bucket = buckets.of(tenant, rate, now);
         let wanted = bytes as f64;
         if bucket.tokens < wanted {
             let missing = wanted.min(rate.burst_bytes) - bucket.tokens;

@@ -17,10 +17,22 @@ pub(super) const HEAD_BYTES: usize = 5;
 /// The payload is compressed as [`ENCODING`] says.
 const COMPRESSED: u8 = 0x01;
 
+/// Appends a message as a frame.
+pub(super) fn put_message(body: &mut BytesMut, message: &impl Message) {
+    let length = message.encoded_len();
+    body.reserve(HEAD_BYTES + length);
+    body.put_u8(0);
+    // Answers are far smaller than 4 GiB, which is the most that a frame takes.
+    body.put_u32(u32::try_from(length).unwrap_or(u32::MAX));
+    message
+        .encode(body)
+        .expect("a buffer grows to what is put into it");
+}
+
 /// Appends a frame.
 pub(super) fn put_frame(body: &mut BytesMut, flags: u8, payload: &[u8]) {
     body.put_u8(flags);
-    // Answers are far smaller than 4 GiB, which is the most that a frame takes.
+    // As above.
     body.put_u32(u32::try_from(payload.len()).unwrap_or(u32::MAX));
     body.put_slice(payload);
 }

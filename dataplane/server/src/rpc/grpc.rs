@@ -57,7 +57,7 @@ where
 
 fn respond<M: Message>(message: &M) -> Response {
     let mut body = BytesMut::new();
-    frame::put_frame(&mut body, 0, &message.encode_to_vec());
+    frame::put_message(&mut body, message);
     let body = Full::<Bytes>::from(body.freeze()).with_trailers(async {
         let mut trailers = HeaderMap::new();
         trailers.insert(Status::GRPC_STATUS, HeaderValue::from_static("0"));

@@ -20,7 +20,7 @@ use tonic::Status;
 
 use super::{
     Context, Rpc, connect,
-    frame::{self, put_frame},
+    frame::{self, put_frame, put_message},
     shortened,
 };
 use crate::admission::Share;
@@ -65,14 +65,18 @@ where
         handler(context, message).await
     };
     match answer.await {
-        Ok(message) => respond(encoding, Some(&message.encode_to_vec()), &Status::ok("")),
+        Ok(message) => {
+            let mut body = BytesMut::new();
+            put_message(&mut body, &message);
+            respond(encoding, body, &Status::ok(""))
+        }
         Err(status) => refuse(encoding, &status),
     }
 }
 
 /// Answers with an error.
 pub(super) fn refuse(encoding: Encoding, status: &Status) -> Response {
-    respond(encoding, None, &shortened(status))
+    respond(encoding, BytesMut::new(), &shortened(status))
 }
 
 async fn read<M>(rpc: &Rpc, encoding: Encoding, request: Request) -> Result<M, Status>
@@ -113,11 +117,8 @@ fn decode_text(text: &[u8]) -> Result<Bytes, Status> {
     Ok(bytes.into())
 }
 
-fn respond(encoding: Encoding, message: Option<&[u8]>, status: &Status) -> Response {
-    let mut body = BytesMut::new();
-    if let Some(message) = message {
-        put_frame(&mut body, 0, message);
-    }
+/// Ends an answer, which has its message already or none.
+fn respond(encoding: Encoding, mut body: BytesMut, status: &Status) -> Response {
     put_frame(&mut body, TRAILERS, &trailers(status));
     let body = match encoding {
         Encoding::Binary => body.freeze(),
