@@ -188,13 +188,20 @@ impl<E> Batch<E> {
     pub fn needed(&self, running: impl Fn(usize) -> bool) -> Vec<usize> {
         let mut hopes = vec![0; self.items.len()];
         let open = |call: &usize| !self.recorded[*call];
-        for call in (0..self.calls.len()).filter(open).filter(|&call| running(call)) {
+        for call in (0..self.calls.len())
+            .filter(open)
+            .filter(|&call| running(call))
+        {
             for &item in &self.calls[call].items {
                 hopes[item] += 1;
             }
         }
         let short = |&item: &usize| {
-            let Item { state, missing_successes, .. } = self.items[item];
+            let Item {
+                state,
+                missing_successes,
+                ..
+            } = self.items[item];
             state == ItemState::Pending && hopes[item] < missing_successes
         };
         (0..self.calls.len())

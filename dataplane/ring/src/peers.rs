@@ -200,7 +200,11 @@ impl<T> Peers<T> {
             return;
         };
         let has_failed = parcels.iter().any(|(_, answer)| *answer == Answer::Failed);
-        let overall = if has_failed { Answer::Failed } else { Answer::Took };
+        let overall = if has_failed {
+            Answer::Failed
+        } else {
+            Answer::Took
+        };
         peer.health.answered(ticket, overall, &limits, now);
         let (mut gone, mut returned) = (Vec::new(), Vec::new());
         for (parcel, answer) in parcels {

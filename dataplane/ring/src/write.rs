@@ -113,7 +113,9 @@ impl<E> Write<E> {
             None => self.next_call(now).map(Step::Call),
             Some(Decision::Success) => self.next_hand_off().map(Step::HandOff),
             Some(Decision::Failed { .. }) => {
-                self.calls.iter_mut().for_each(Progress::drop_unless_running);
+                self.calls
+                    .iter_mut()
+                    .for_each(Progress::drop_unless_running);
                 None
             }
         }
@@ -201,7 +203,8 @@ impl<E> Write<E> {
     }
 
     fn needed_although_held(&self) -> Option<usize> {
-        let is_held = |call: &usize| matches!(self.calls[*call], Progress::Waiting { held: true, .. });
+        let is_held =
+            |call: &usize| matches!(self.calls[*call], Progress::Waiting { held: true, .. });
         if !(0..self.calls.len()).any(|call| is_held(&call)) {
             return None;
         }
@@ -222,7 +225,9 @@ impl<E> Write<E> {
     }
 
     fn next_hand_off(&mut self) -> Option<usize> {
-        let is_left = |progress: &Progress<E>| matches!(progress, Progress::Waiting { .. } | Progress::Missed);
+        let is_left = |progress: &Progress<E>| {
+            matches!(progress, Progress::Waiting { .. } | Progress::Missed)
+        };
         let call = self.calls.iter().position(is_left)?;
         self.calls[call] = Progress::Done;
         Some(call)

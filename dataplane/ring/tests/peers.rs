@@ -201,7 +201,13 @@ enum Event {
 }
 
 fn event() -> impl Strategy<Value = Event> {
-    let answer = || prop_oneof![Just(Answer::Took), Just(Answer::Refused), Just(Answer::Failed)];
+    let answer = || {
+        prop_oneof![
+            Just(Answer::Took),
+            Just(Answer::Refused),
+            Just(Answer::Failed)
+        ]
+    };
     prop_oneof![
         (0..5000_u64).prop_map(Event::Wait),
         (0..3_usize, 1..40_u64).prop_map(|(peer, bytes)| Event::Send(peer, bytes)),
@@ -246,7 +252,9 @@ impl World {
                         prop_assert!(!self.settled.contains(&parcel.content), "sent twice");
                     }
                     prop_assert!(
-                        parcels.windows(2).all(|pair| pair[0].content < pair[1].content),
+                        parcels
+                            .windows(2)
+                            .all(|pair| pair[0].content < pair[1].content),
                         "in order"
                     );
                     self.deliveries.push((id, ticket, parcels));
@@ -265,8 +273,11 @@ impl World {
         let (id, ticket, parcels) = self.deliveries.remove(0);
         let answers = answers.iter().copied().cycle();
         let answered: Vec<_> = parcels.into_iter().zip(answers).collect();
-        let settled = answered.iter().filter(|(_, answer)| *answer != Answer::Failed);
-        self.settled.extend(settled.map(|(parcel, _)| parcel.content));
+        let settled = answered
+            .iter()
+            .filter(|(_, answer)| *answer != Answer::Failed);
+        self.settled
+            .extend(settled.map(|(parcel, _)| parcel.content));
         self.peers.delivered(&id, ticket, answered, self.now);
     }
 }

@@ -239,21 +239,39 @@ fn in_zones(instances: &[(&str, &str)], replication_factor: usize) -> Ring {
 
 #[test]
 fn a_read_may_miss_a_whole_zone_but_not_parts_of_two() {
-    let six = [("a", "1"), ("b", "2"), ("c", "3"), ("d", "1"), ("e", "2"), ("f", "3")];
+    let six = [
+        ("a", "1"),
+        ("b", "2"),
+        ("c", "3"),
+        ("d", "1"),
+        ("e", "2"),
+        ("f", "3"),
+    ];
     let set = in_zones(&six, 3).read_set(NOW).unwrap();
     assert!(set.is_complete(|addr| addr != "b" && addr != "e"));
     assert!(!set.is_complete(|addr| addr != "b" && addr != "f"));
-    let set = in_zones(&[("a", "1"), ("b", "1"), ("c", ""), ("d", "")], 3).read_set(NOW).unwrap();
-    assert!(!set.is_complete(|addr| addr == "a" || addr == "b"), "those without a zone stand alone");
+    let set = in_zones(&[("a", "1"), ("b", "1"), ("c", ""), ("d", "")], 3)
+        .read_set(NOW)
+        .unwrap();
+    assert!(
+        !set.is_complete(|addr| addr == "a" || addr == "b"),
+        "those without a zone stand alone"
+    );
     assert!(set.is_complete(|addr| addr == "c" || addr == "d"));
 }
 
 #[test]
 fn two_instances_at_one_address_are_one_answer() {
-    let set = in_zones(&[("a", ""), ("b", ""), ("b", "")], 3).read_set(NOW).unwrap();
+    let set = in_zones(&[("a", ""), ("b", ""), ("b", "")], 3)
+        .read_set(NOW)
+        .unwrap();
     assert_eq!(set.addrs().collect::<Vec<_>>(), ["a", "b"]);
     assert!(!set.is_complete(|addr| addr == "b"));
-    assert!(in_zones(&[("a", ""), ("a", ""), ("a", "")], 3).read_set(NOW).is_err());
+    assert!(
+        in_zones(&[("a", ""), ("a", ""), ("a", "")], 3)
+            .read_set(NOW)
+            .is_err()
+    );
     assert!(in_zones(&[("a", ""), ("a", "")], 1).read_set(NOW).is_err());
     assert!(in_zones(&[("a", "")], 1).read_set(NOW).is_ok());
     assert!(in_zones(&[("a", ""), ("b", "")], 3).read_set(NOW).is_ok());

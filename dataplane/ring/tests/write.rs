@@ -195,7 +195,10 @@ fn what_had_no_room_fails_at_once_and_is_handed_off_if_the_others_suffice() {
 struct Script(Vec<(u64, Answer)>);
 
 fn script() -> impl Strategy<Value = Script> {
-    let answer = (0..3000_u64, prop_oneof![Just(Ok(())), Just(DOWN), Just(LIMIT)]);
+    let answer = (
+        0..3000_u64,
+        prop_oneof![Just(Ok(())), Just(DOWN), Just(LIMIT)],
+    );
     vec(answer, 1..4).prop_map(Script)
 }
 

@@ -199,7 +199,10 @@ impl Collector for AdmissionMetrics {
             limits.push((limit("requests"), room.bounds.requests as f64));
             limits.push((limit("bytes"), room.bounds.bytes as f64));
             let reason = |reason| vec![("component", *component), ("reason", reason)];
-            let Refused { for_requests, for_bytes } = &room.refused;
+            let Refused {
+                for_requests,
+                for_bytes,
+            } = &room.refused;
             refused.push((reason("requests"), for_requests.load(Relaxed) as f64));
             refused.push((reason("bytes"), for_bytes.load(Relaxed) as f64));
         }

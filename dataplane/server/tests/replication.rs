@@ -160,6 +160,106 @@ async fn one_hanging_ingester_holds_up_no_push_and_no_query() {
     );
 }
 
+/// Returns the value of a metric by its whole name and labels.
+async fn metric(node: &Node, name: &str) -> f64 {
+    let answer = reqwest::get(node.url("/metrics")).await;
+    let text = answer.expect("the page answers").text().await;
+    let text = text.expect("the page is text");
+    let value = text.lines().find_map(|line| {
+        let rest = line.strip_prefix(name)?;
+        rest.strip_prefix(' ')?.parse().ok()
+    });
+    value.unwrap_or_else(|| panic!("{name} is not in {text}"))
+}
+
+/// The default of `-distributor.push.timeout`.
+const PUSH_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Pushes profiles, each of which must succeed; returns the longest time that
+/// one took.
+async fn push_all(cluster: &Cluster, numbers: std::ops::Range<i64>) -> Duration {
+    let mut longest = Duration::ZERO;
+    for number in numbers {
+        let started = Instant::now();
+        let profile = pprof(&format!("work-{number}"), 1, 0);
+        let (status, answer) = cluster.distributor.push("app", &profile).await;
+        assert_eq!(status, 200, "push {number}: {answer}");
+        longest = longest.max(started.elapsed());
+    }
+    longest
+}
+
+#[tokio::test]
+async fn an_ingester_that_was_away_gets_what_it_missed() {
+    let mut cluster = Cluster::start().await;
+    cluster.ingesters[1].hang();
+    let longest = push_all(&cluster, 0..30).await;
+    assert!(longest < PUSH_TIMEOUT / 2, "{longest:?}");
+    let up = "pyroscope_distributor_ingester_up{ingester=\"ingester-1\"}";
+    eventually("its silence is noticed", async || {
+        (metric(&cluster.distributor, up).await == 0.0).then_some(())
+    })
+    .await;
+    let longest = push_all(&cluster, 30..60).await;
+    assert!(longest < PUSH_TIMEOUT / 2, "{longest:?}");
+    let waiting = "pyroscope_distributor_handoff_queue_profiles{ingester=\"ingester-1\"}";
+    assert!(metric(&cluster.distributor, waiting).await >= 30.0);
+    cluster.ingesters[1].resume();
+    eventually("the ingester that hung has all", async || {
+        (held(&cluster.ingesters[1]).await == 60).then_some(())
+    })
+    .await;
+
+    cluster.ingesters[2].crash();
+    push_all(&cluster, 60..80).await;
+    cluster.ingesters[2].restart();
+    eventually("the ingester that crashed has all", async || {
+        (held(&cluster.ingesters[2]).await == 80).then_some(())
+    })
+    .await;
+    for ingester in &cluster.ingesters {
+        assert_eq!(held(ingester).await, 80, "each counts once");
+    }
+    assert_eq!(cluster.querier.total("app").await, Ok(80));
+    let of = |outcome: &str| {
+        format!("pyroscope_distributor_handoff_profiles_total{{outcome=\"{outcome}\"}}")
+    };
+    eventually("all that was queued counts as delivered", async || {
+        let delivered = metric(&cluster.distributor, &of("delivered")).await;
+        let queued = metric(&cluster.distributor, &of("queued")).await;
+        (queued >= 50.0 && queued == delivered).then_some(())
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_distributor_that_stops_brings_ingesters_what_they_missed() {
+    let mut cluster = Cluster::start().await;
+    cluster.ingesters[1].crash();
+    push_all(&cluster, 0..10).await;
+    // It is back, and the next probe may be seconds away.
+    cluster.ingesters[1].restart();
+    assert_eq!(cluster.distributor.terminate(), Some(0));
+    assert_eq!(held(&cluster.ingesters[1]).await, 10);
+}
+
+#[tokio::test]
+async fn a_process_writes_to_its_own_ingester_without_a_socket() {
+    let dir = tempfile::tempdir().expect("a temporary folder");
+    let node = Node::start(fresh_address(), dir.path(), &[]);
+    node.ready().await;
+    assert_eq!(node.push("app", &pprof("work", 7, 0)).await.0, 200);
+    assert_eq!(node.total("app").await, Ok(7));
+    let answer = reqwest::get(node.url("/metrics")).await;
+    let text = answer.expect("the page answers").text().await;
+    let text = text.expect("the page is text");
+    assert!(text.contains("/push.v1.PusherService/Push"), "{text}");
+    assert!(
+        !text.contains("/ingester.v1.IngesterService/Push"),
+        "{text}"
+    );
+}
+
 #[tokio::test]
 async fn without_a_quorum_pushes_and_queries_fail_and_are_never_short() {
     let mut cluster = Cluster::start().await;

@@ -32,6 +32,7 @@ type config struct {
 	tombstones     time.Duration
 	unregister     bool
 	zone           string
+	instanceAddr   string
 	role           string
 	tlsCert        string
 	tlsKey         string
@@ -59,6 +60,7 @@ func (c *config) registerFlags(f *flag.FlagSet) {
 	f.DurationVar(&c.tombstones, "left-ingesters-timeout", 5*time.Minute, "How long tombstones stay.")
 	f.BoolVar(&c.unregister, "unregister-on-shutdown", true, "Leave the ring when leaving the cluster.")
 	f.StringVar(&c.zone, "zone", "", "Zone of zone-aware routing, which is off without one.")
+	f.StringVar(&c.instanceAddr, "instance-addr", "127.0.0.1", "Address of the instance in the ring; its port is 4040.")
 	f.StringVar(&c.role, "role", "member", "Role in zone-aware routing: member or bridge.")
 	f.StringVar(&c.tlsCert, "tls-cert-path", "", "Certificate; enables TLS.")
 	f.StringVar(&c.tlsKey, "tls-key-path", "", "Key of the certificate.")
@@ -109,7 +111,7 @@ func lifecyclerConfig(cfg config, store *memberlist.KV) ring.LifecyclerConfig {
 	var lc ring.LifecyclerConfig
 	lc.RegisterFlags(flagSet(), log.NewNopLogger())
 	lc.ID = cfg.id
-	lc.Addr = "127.0.0.1"
+	lc.Addr = cfg.instanceAddr
 	lc.Port = 4040
 	lc.Zone = cfg.zone
 	lc.NumTokens = cfg.numTokens

@@ -100,7 +100,9 @@ impl<T> Queue<T> {
         };
         let count = self.parcels.iter().take_while(fits).count().max(1);
         self.is_delivering = true;
-        self.parcels.drain(..count.min(self.parcels.len())).collect()
+        self.parcels
+            .drain(..count.min(self.parcels.len()))
+            .collect()
     }
 
     /// Ends a delivery: `returned` of it wait again, `gone` do not.

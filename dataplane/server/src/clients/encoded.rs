@@ -24,7 +24,7 @@ pub(super) async fn call(
     let mut grpc = tonic::client::Grpc::new(channel);
     grpc.ready()
         .await
-        .map_err(|error| Status::unavailable(format!("not connected: {error}")))?;
+        .map_err(|error| Status::from_error(error.into()))?;
     let path = PathAndQuery::from_static(path);
     grpc.unary(parts, path, Encoded).await.map(drop)
 }

@@ -154,9 +154,8 @@ impl Replicator {
     async fn room(&self, shipments: &[Arc<Shipment>]) -> Result<OwnedSemaphorePermit, Status> {
         let bytes: u64 = shipments.iter().map(|shipment| shipment.bytes()).sum();
         // What is larger than all the room is written alone.
-        let bytes = u32::try_from(bytes).map_or(MAX_IN_FLIGHT_BYTES, |bytes| {
-            bytes.min(MAX_IN_FLIGHT_BYTES)
-        });
+        let bytes = u32::try_from(bytes)
+            .map_or(MAX_IN_FLIGHT_BYTES, |bytes| bytes.min(MAX_IN_FLIGHT_BYTES));
         let room = Arc::clone(&self.room).acquire_many_owned(bytes);
         match tokio::time::timeout(self.timeout, room).await {
             Ok(Ok(room)) => Ok(room),
@@ -192,9 +191,8 @@ fn plan(ring: &Ring, profiles: &[Prepared], now: i64) -> Result<Batch<Status>, S
 fn shipments(batch: &Batch<Status>, profiles: Vec<Prepared>) -> Vec<Arc<Shipment>> {
     let profiles = Arc::new(profiles);
     let mut known: HashMap<&[usize], Arc<Shipment>> = HashMap::new();
-    let shipment = |items: &Vec<usize>| {
-        Arc::new(Shipment::new(Arc::clone(&profiles), items.clone()))
-    };
+    let shipment =
+        |items: &Vec<usize>| Arc::new(Shipment::new(Arc::clone(&profiles), items.clone()));
     batch
         .calls()
         .iter()
@@ -205,10 +203,18 @@ fn shipments(batch: &Batch<Status>, profiles: Vec<Prepared>) -> Vec<Arc<Shipment
         .collect()
 }
 
+/// Whether an error is what an ingester said, and not that nothing came from it.
+fn is_said(status: &Status) -> bool {
+    let is_of_transport = std::error::Error::source(status).is_some();
+    !is_of_transport && status.code() != Code::DeadlineExceeded
+}
+
 /// Tells whose fault an ingester's refusal is.
 fn family(status: &Status) -> Family {
     match status.code() {
-        Code::InvalidArgument | Code::ResourceExhausted | Code::FailedPrecondition => {
+        Code::InvalidArgument | Code::ResourceExhausted | Code::FailedPrecondition
+            if is_said(status) =>
+        {
             Family::Client
         }
         _ => Family::Server,
@@ -218,12 +224,9 @@ fn family(status: &Status) -> Family {
 /// Tells whether what was not taken may be taken later. An ingester that says
 /// anything but that it is unavailable says it again.
 fn answer(status: &Status) -> Answer {
-    let is_its_own = std::error::Error::source(status).is_none();
     match status.code() {
-        Code::Unavailable | Code::DeadlineExceeded | Code::Cancelled | Code::Aborted => {
-            Answer::Failed
-        }
-        _ if is_its_own => Answer::Refused,
+        Code::Unavailable | Code::Cancelled | Code::Aborted => Answer::Failed,
+        _ if is_said(status) => Answer::Refused,
         _ => Answer::Failed,
     }
 }
@@ -237,5 +240,45 @@ fn verdict(error: &Status) -> Status {
             "no quorum of ingesters took the push: {}",
             error.message()
         )),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_an_ingester_says_itself_is_a_refusal() {
+        let broken = || -> Status { Status::from_error("the connection broke".into()) };
+        let said_by_transport = {
+            let mut status = Status::resource_exhausted("calm down");
+            status.set_source(Arc::new(std::io::Error::other("h2")));
+            status
+        };
+        for (status, expected) in [
+            (
+                Status::resource_exhausted("limit"),
+                (Family::Client, Answer::Refused),
+            ),
+            (
+                Status::invalid_argument("pprof"),
+                (Family::Client, Answer::Refused),
+            ),
+            (Status::internal("bug"), (Family::Server, Answer::Refused)),
+            (
+                Status::unavailable("full"),
+                (Family::Server, Answer::Failed),
+            ),
+            (
+                Status::deadline_exceeded("slow"),
+                (Family::Server, Answer::Failed),
+            ),
+            (said_by_transport, (Family::Server, Answer::Failed)),
+            (broken(), (Family::Server, Answer::Failed)),
+        ] {
+            assert_eq!((family(&status), answer(&status)), expected, "{status}");
+        }
+        assert!(is_said(&Status::unavailable("full")) && !is_said(&broken()));
+        assert_eq!(verdict(&broken()).code(), Code::Unavailable);
     }
 }

@@ -86,9 +86,7 @@ impl Clock {
         mut router: Router,
         request: hyper::Request<Incoming>,
     ) -> Result<Response, Infallible> {
-        self.life
-            .lock()
-            .began(request.version() == Version::HTTP_2);
+        self.life.lock().began(request.version() == Version::HTTP_2);
         let open = Open {
             clock: self,
             is_answered: false,

@@ -5,10 +5,7 @@ use std::time::Duration;
 use ::ring::peers::Limits;
 use contract::Config;
 
-use crate::{
-    admission::Bounds,
-    distributor::ReplicationOptions,
-};
+use crate::{admission::Bounds, distributor::ReplicationOptions};
 
 /// Failures in a row after which an ingester is spared: a single one may be a
 /// connection that broke.

@@ -4,8 +4,8 @@
 use std::{future::Future, sync::Arc, time::Duration};
 
 use bytes::Bytes;
-use proto::push::v1::PushRequest;
 use prost::Message as _;
+use proto::push::v1::PushRequest;
 use tonic::Status;
 
 use super::shipment::Shipment;
@@ -57,7 +57,10 @@ impl Ingesters {
     ) -> Result<(), Status> {
         match self.own_at(addr) {
             Some(own) => within(timeout, own.store(tenant, shipment.incoming())).await,
-            None => self.send(addr, tenant, vec![shipment.message()], timeout).await,
+            None => {
+                self.send(addr, tenant, vec![shipment.message()], timeout)
+                    .await
+            }
         }
     }
 
@@ -77,8 +80,9 @@ impl Ingesters {
             return self.send(addr, tenant, messages, timeout).await;
         };
         for message in messages {
-            let request = PushRequest::decode(message)
-                .map_err(|error| Status::internal(format!("decode what was handed off: {error}")))?;
+            let request = PushRequest::decode(message).map_err(|error| {
+                Status::internal(format!("decode what was handed off: {error}"))
+            })?;
             within(timeout, own.push(tenant, request)).await?;
         }
         Ok(())

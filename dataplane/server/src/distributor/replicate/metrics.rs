@@ -37,11 +37,7 @@ struct Outcome {
 
 impl ReplicationMetrics {
     /// Registers them, and those that are read from the `outbox`.
-    pub(super) fn register(
-        registry: &mut Registry,
-        ring: &RingView,
-        outbox: Arc<Outbox>,
-    ) -> Self {
+    pub(super) fn register(registry: &mut Registry, ring: &RingView, outbox: Arc<Outbox>) -> Self {
         let pushes = Family::<Outcome, Counter>::default();
         registry.register(
             "pyroscope_distributor_ingester_pushes",
@@ -141,7 +137,9 @@ impl OutboxMetrics {
     fn values(&self, value: fn(&Standing<'_>) -> f64) -> Vec<(String, f64)> {
         self.0.read(|peers, _| {
             let standings = peers.standings().take(MAX_INGESTERS);
-            standings.map(|one| (one.id.to_owned(), value(&one))).collect()
+            standings
+                .map(|one| (one.id.to_owned(), value(&one)))
+                .collect()
         })
     }
 }

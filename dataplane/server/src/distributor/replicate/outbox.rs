@@ -55,7 +55,9 @@ impl Outbox {
         now: Duration,
     ) -> Vec<bool> {
         let mut peers = self.peers.lock();
-        let open: Vec<bool> = calls.map(|(id, bytes)| peers.is_open(id, bytes, now)).collect();
+        let open: Vec<bool> = calls
+            .map(|(id, bytes)| peers.is_open(id, bytes, now))
+            .collect();
         drop(peers);
         if open.contains(&false) {
             self.wake.notify_one();

@@ -12,7 +12,7 @@ use tokio::sync::oneshot;
 use tonic::Status;
 use tracing::debug;
 
-use super::{Replicator, answer, family, shipment::Shipment, verdict};
+use super::{Replicator, answer, family, is_said, shipment::Shipment, verdict};
 use crate::rpc::TenantId;
 
 /// How long ingesters that are thought to be down are spared while others may
@@ -39,7 +39,8 @@ pub(super) struct Sending {
 /// How an attempt ended.
 enum Attempt {
     Answered(Result<(), (Family, Status)>),
-    /// It was not made: too much is on its way to the ingester.
+    /// The ingester has no room, or too much is on its way to it: another
+    /// attempt now would make that worse.
     NoRoom(Status),
 }
 
@@ -162,16 +163,20 @@ impl Replicator {
         };
         self.outbox.answered(id, ticket, answer);
         self.metrics.count_push(answer);
-        Attempt::Answered(result.map_err(|status| {
-            debug!(ingester = id, addr, error = %status, "an ingester did not take a push");
-            match family {
-                Family::Client => (family, status),
-                Family::Server => {
-                    let text = format!("ingester {addr}: {}", status.message());
-                    (family, Status::new(status.code(), text))
-                }
-            }
-        }))
+        let Err(status) = result else {
+            return Attempt::Answered(Ok(()));
+        };
+        debug!(ingester = id, addr, error = %status, "an ingester did not take a push");
+        if family == Family::Client {
+            return Attempt::Answered(Err((family, status)));
+        }
+        let text = format!("ingester {addr}: {}", status.message());
+        let told = Status::new(status.code(), text);
+        if is_said(&status) {
+            Attempt::NoRoom(told)
+        } else {
+            Attempt::Answered(Err((family, told)))
+        }
     }
 }
 
