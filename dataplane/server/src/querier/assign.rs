@@ -2,7 +2,12 @@
 //!
 //! Replicas make several holders name the same profile. Each profile is
 //! assigned to exactly one of them, and to another one when that fails.
+//!
+//! Of counters that only grow, a holder gives the growth since the profile
+//! before. One that lacks the profile before counts its growth twice, so of
+//! holders that disagree those with the least total are right.
 
+use proto::reader::v1::SelectResponse;
 use rustc_hash::{FxHashMap, FxHashSet};
 
 /// Bytes of a profile's identity.
@@ -16,22 +21,37 @@ pub(crate) fn keys(bytes: &[u8]) -> impl Iterator<Item = Key> + '_ {
     bytes.as_chunks::<KEY_BYTES>().0.iter().copied()
 }
 
+/// A profile that is not merged yet.
+#[derive(Debug)]
+struct Found {
+    /// The least total that a holder gave.
+    total: i64,
+    /// The holders, by number, that gave it.
+    holders: Vec<usize>,
+}
+
 /// The profiles of a query, and who still has to merge which.
 #[derive(Debug, Default)]
 pub(crate) struct Assignment {
-    /// Holders (by number) of every profile that is not merged yet.
-    open: FxHashMap<Key, Vec<usize>>,
+    open: FxHashMap<Key, Found>,
 }
 
 impl Assignment {
     /// Starts with what each holder said it has.
-    pub(crate) fn new<'a>(held: impl IntoIterator<Item = &'a [u8]>) -> Self {
-        let mut open: FxHashMap<Key, Vec<usize>> = FxHashMap::default();
-        for (holder, bytes) in held.into_iter().enumerate() {
-            for key in keys(bytes) {
-                let holders = open.entry(key).or_default();
-                if holders.last() != Some(&holder) {
-                    holders.push(holder);
+    pub(crate) fn new<'a>(held: impl IntoIterator<Item = &'a SelectResponse>) -> Self {
+        let mut open: FxHashMap<Key, Found> = FxHashMap::default();
+        for (holder, answer) in held.into_iter().enumerate() {
+            for (key, &total) in keys(&answer.keys).zip(&answer.totals) {
+                let found = open.entry(key).or_insert_with(|| Found {
+                    total,
+                    holders: Vec::new(),
+                });
+                if total < found.total {
+                    found.total = total;
+                    found.holders.clear();
+                }
+                if total == found.total && found.holders.last() != Some(&holder) {
+                    found.holders.push(holder);
                 }
             }
         }
@@ -47,9 +67,9 @@ impl Assignment {
     /// result has an entry per holder that has something to do.
     pub(crate) fn next_round(&self) -> Vec<(usize, Vec<Key>)> {
         let mut parts: FxHashMap<usize, Vec<Key>> = FxHashMap::default();
-        for (key, holders) in &self.open {
+        for (key, found) in &self.open {
             let load = |holder: &&usize| parts.get(*holder).map_or(0, Vec::len);
-            if let Some(&least) = holders.iter().min_by_key(load) {
+            if let Some(&least) = found.holders.iter().min_by_key(load) {
                 parts.entry(least).or_default().push(*key);
             }
         }
@@ -59,8 +79,8 @@ impl Assignment {
     /// Returns whether each of these profiles has a holder besides `holder`.
     pub(crate) fn can_do_without(&self, holder: usize, given: &[Key]) -> bool {
         let other = |key| {
-            let holders: Option<&Vec<usize>> = self.open.get(key);
-            holders.is_none_or(|holders| holders.iter().any(|&it| it != holder))
+            let found: Option<&Found> = self.open.get(key);
+            found.is_none_or(|found| found.holders.iter().any(|&it| it != holder))
         };
         given.iter().all(other)
     }
@@ -70,10 +90,18 @@ impl Assignment {
     ///
     /// A profile that nobody names any more was lost with the holder that had
     /// it. It is left out: the new answers are complete, so it was not
-    /// acknowledged.
-    pub(crate) fn look_again<'a>(&mut self, held: impl IntoIterator<Item = &'a [u8]>) {
+    /// acknowledged. One that is only named with a greater total stays without
+    /// a holder.
+    pub(crate) fn look_again<'a>(&mut self, held: impl IntoIterator<Item = &'a SelectResponse>) {
         let mut again = Self::new(held);
-        again.open.retain(|key, _| self.open.contains_key(key));
+        again.open.retain(|key, found| match self.open.get(key) {
+            Some(before) if before.total < found.total => {
+                found.total = before.total;
+                found.holders.clear();
+                true
+            }
+            before => before.is_some(),
+        });
         *self = again;
     }
 
@@ -95,14 +123,14 @@ impl Assignment {
 
     /// Records that `holder` does not answer.
     pub(crate) fn failed(&mut self, holder: usize) {
-        for holders in self.open.values_mut() {
-            holders.retain(|&other| other != holder);
+        for found in self.open.values_mut() {
+            found.holders.retain(|&other| other != holder);
         }
     }
 
     fn forget(&mut self, holder: usize, key: &Key) {
-        if let Some(holders) = self.open.get_mut(key) {
-            holders.retain(|&other| other != holder);
+        if let Some(found) = self.open.get_mut(key) {
+            found.holders.retain(|&other| other != holder);
         }
     }
 }
@@ -114,6 +142,16 @@ mod tests {
     const A: Key = [1; KEY_BYTES];
     const B: Key = [2; KEY_BYTES];
 
+    /// What a holder says that has these profiles, each with this total.
+    fn held(profiles: &[(Key, i64)]) -> SelectResponse {
+        let keys: Vec<u8> = profiles.iter().flat_map(|(key, _)| *key).collect();
+        SelectResponse {
+            keys: keys.into(),
+            totals: profiles.iter().map(|(_, total)| *total).collect(),
+            ..SelectResponse::default()
+        }
+    }
+
     fn all(round: &[(usize, Vec<Key>)]) -> Vec<Key> {
         let mut keys: Vec<Key> = round.iter().flat_map(|(_, keys)| keys.clone()).collect();
         keys.sort_unstable();
@@ -122,14 +160,15 @@ mod tests {
 
     #[test]
     fn a_replicated_profile_is_merged_once() {
-        let both = [A, B].concat();
-        let assignment = Assignment::new([both.as_slice(), &both, &both]);
+        let both = held(&[(A, 1), (B, 2)]);
+        let assignment = Assignment::new([&both, &both, &both]);
         assert_eq!(all(&assignment.next_round()), [A, B]);
     }
 
     #[test]
     fn another_holder_steps_in_for_one_that_fails() {
-        let mut assignment = Assignment::new([A.as_slice(), &A]);
+        let only = held(&[(A, 1)]);
+        let mut assignment = Assignment::new([&only, &only]);
         let first = assignment.next_round()[0].0;
         assignment.failed(first);
         let second = assignment.next_round();
@@ -140,22 +179,23 @@ mod tests {
 
     #[test]
     fn a_profile_without_a_holder_stays_open_until_all_say_what_they_have() {
-        let mut assignment = Assignment::new([A.as_slice()]);
+        let (only_a, only_b) = (held(&[(A, 1)]), held(&[(B, 1)]));
+        let mut assignment = Assignment::new([&only_a]);
         assignment.merged(0, &[A], &[A].into_iter().collect());
         assert!(!assignment.is_done());
         assert_eq!(assignment.next_round(), []);
-        let mut found = Assignment::new([A.as_slice()]);
+        let mut found = Assignment::new([&only_a]);
         found.failed(0);
-        found.look_again([B.as_slice(), &[A, B].concat()]);
+        found.look_again([&only_b, &held(&[(A, 1), (B, 1)])]);
         assert_eq!(found.next_round(), [(1, vec![A])], "B was never open");
-        assignment.look_again([B.as_slice()]);
+        assignment.look_again([&only_b]);
         assert!(assignment.is_done());
     }
 
     #[test]
     fn a_holder_is_waited_for_when_no_other_has_its_profiles() {
-        let both = [A, B].concat();
-        let mut assignment = Assignment::new([both.as_slice(), &A]);
+        let (both, only) = (held(&[(A, 1), (B, 2)]), held(&[(A, 1)]));
+        let mut assignment = Assignment::new([&both, &only]);
         assert!(assignment.can_do_without(0, &[A]));
         assert!(!assignment.can_do_without(0, &[A, B]));
         assignment.failed(1);
@@ -164,15 +204,31 @@ mod tests {
 
     #[test]
     fn a_holder_that_names_a_profile_twice_merges_it_once() {
-        let twice = [A, A].concat();
-        let assignment = Assignment::new([twice.as_slice()]);
+        let assignment = Assignment::new([&held(&[(A, 1), (A, 1)])]);
         assert_eq!(all(&assignment.next_round()), [A]);
     }
 
     #[test]
+    fn a_holder_that_lacks_the_profile_before_does_not_merge_the_growth_since() {
+        let (lacking, whole) = (held(&[(A, 9)]), held(&[(A, 5), (B, 4)]));
+        for answers in [[&lacking, &whole, &whole], [&whole, &lacking, &whole]] {
+            let mut assignment = Assignment::new(answers);
+            let lacking = answers.iter().position(|it| it.totals == [9]).unwrap();
+            assert!(assignment.next_round().iter().all(|(it, _)| *it != lacking));
+            for holder in (0..3).filter(|it| *it != lacking) {
+                assignment.failed(holder);
+            }
+            assignment.look_again([answers[lacking]]);
+            assert_eq!(assignment.next_round(), []);
+            assert!(!assignment.is_done(), "a greater total is not right");
+        }
+    }
+
+    #[test]
     fn work_is_spread_over_the_holders() {
-        let keys: Vec<u8> = (0..100u8).flat_map(|n| [n; KEY_BYTES]).collect();
-        let round = Assignment::new([keys.as_slice(), &keys]).next_round();
+        let profiles: Vec<(Key, i64)> = (0..100).map(|n| ([n; KEY_BYTES], 1)).collect();
+        let all = held(&profiles);
+        let round = Assignment::new([&all, &all]).next_round();
         assert!(round.iter().all(|(_, keys)| keys.len() == 50));
     }
 }

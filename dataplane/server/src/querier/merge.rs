@@ -67,8 +67,8 @@ impl Readers {
     }
 }
 
-fn held(holders: &[Answer<SelectResponse>]) -> impl Iterator<Item = &[u8]> {
-    holders.iter().map(|answer| answer.message.keys.as_ref())
+fn held(holders: &[Answer<SelectResponse>]) -> impl Iterator<Item = &SelectResponse> {
+    holders.iter().map(|answer| &answer.message)
 }
 
 /// What holders are asked to merge.

@@ -1,6 +1,6 @@
 //! Time series from profile totals; pure.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, hash_map::Entry};
 
 use proto::{
     reader::v1::SelectResponse,
@@ -21,7 +21,8 @@ struct Step {
 pub(crate) struct SeriesBuilder {
     start: i64,
     step: i64,
-    seen: HashSet<Key, rustc_hash::FxBuildHasher>,
+    /// The total that each profile counts with.
+    seen: HashMap<Key, i64, rustc_hash::FxBuildHasher>,
     series: BTreeMap<Vec<(String, String)>, BTreeMap<i64, Step>>,
 }
 
@@ -32,12 +33,13 @@ impl SeriesBuilder {
         Self {
             start,
             step: step.max(1),
-            seen: HashSet::default(),
+            seen: HashMap::default(),
             series: BTreeMap::new(),
         }
     }
 
-    /// Adds what one holder has; profiles seen before are left out.
+    /// Adds what one holder has; a profile seen before counts with the lesser
+    /// total (see [`super::assign`] for why).
     pub(crate) fn add(&mut self, held: &SelectResponse) {
         let labels: Vec<Vec<(String, String)>> = held
             .series
@@ -60,16 +62,25 @@ impl SeriesBuilder {
             let Some(labels) = labels.get(index as usize) else {
                 continue;
             };
-            if self.seen.insert(key) {
-                let step = self.step_of(time);
-                let steps = match self.series.get_mut(labels) {
-                    Some(steps) => steps,
-                    None => self.series.entry(labels.clone()).or_default(),
-                };
-                let step = steps.entry(step).or_default();
-                step.sum += total as f64;
-                step.count += 1;
+            let known = match self.seen.entry(key) {
+                Entry::Vacant(entry) => {
+                    entry.insert(total);
+                    None
+                }
+                Entry::Occupied(mut entry) if total < *entry.get() => Some(entry.insert(total)),
+                Entry::Occupied(_) => continue,
+            };
+            let step = self.step_of(time);
+            let steps = match self.series.get_mut(labels) {
+                Some(steps) => steps,
+                None => self.series.entry(labels.clone()).or_default(),
+            };
+            let step = steps.entry(step).or_default();
+            match known {
+                None => step.count += 1,
+                Some(known) => step.sum -= known as f64,
             }
+            step.sum += total as f64;
         }
     }
 
@@ -171,6 +182,17 @@ mod tests {
         builder.add(&held(&[(1, 1000, 5), (4, 1101, 2)]));
         let series = builder.finish(TimeSeriesAggregationType::Sum, None);
         assert_eq!(points(&series), [(1000, 5.0), (1100, 8.0), (1200, 2.0)]);
+    }
+
+    #[test]
+    fn growth_since_a_profile_that_a_holder_lacks_does_not_count_twice() {
+        let (lacking, whole) = (held(&[(2, 60, 9)]), held(&[(1, 50, 4), (2, 60, 5)]));
+        for answers in [[&lacking, &whole], [&whole, &lacking]] {
+            let mut builder = SeriesBuilder::new(0, 100);
+            answers.iter().for_each(|held| builder.add(held));
+            let series = builder.finish(TimeSeriesAggregationType::Average, None);
+            assert_eq!(points(&series), [(100, 4.5)]);
+        }
     }
 
     #[test]
