@@ -22,12 +22,12 @@ const CRASHES_PER_CLUSTER: usize = 40;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn crashes_lose_nothing_acknowledged_with_one_copy() {
-    crash_again_and_again("one copy", 1, iterations(3)).await;
+    crash_again_and_again("one copy", 1, iterations(2)).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn crashes_lose_nothing_acknowledged_with_three_copies() {
-    crash_again_and_again("three copies", 3, iterations(3)).await;
+    crash_again_and_again("three copies", 3, iterations(2)).await;
 }
 
 async fn crash_again_and_again(test: &str, replication: usize, crashes: usize) {

@@ -37,7 +37,7 @@ impl Default for Plan {
         Self {
             clients: 4,
             batch: 3,
-            pause: Duration::from_millis(20),
+            pause: Duration::from_millis(40),
             timeout: Duration::from_secs(60),
         }
     }

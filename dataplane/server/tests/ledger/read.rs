@@ -120,7 +120,7 @@ impl Reader {
     async fn run(mut self) {
         while !self.stop.load(Ordering::SeqCst) {
             self.read().await;
-            tokio::time::sleep(Duration::from_millis(20)).await;
+            tokio::time::sleep(Duration::from_millis(50)).await;
         }
     }
 
