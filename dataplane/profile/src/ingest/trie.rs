@@ -17,9 +17,18 @@ const MAX_LOOKUP_BYTES: usize = 256 << 20;
 /// Bytes that are cut short, names that are not UTF-8, an unknown profile type,
 /// or a profile beyond the limits.
 pub fn parse(body: &[u8], context: &Context, limits: &Limits) -> Result<Vec<Series>, IngestError> {
+    parse_within(body, context, limits, MAX_LOOKUP_BYTES)
+}
+
+fn parse_within(
+    body: &[u8],
+    context: &Context,
+    limits: &Limits,
+    lookup_bytes: usize,
+) -> Result<Vec<Series>, IngestError> {
     let column = Column::of(context)?;
     let mut rows = Rows::new(limits);
-    let mut path = Path::new(limits);
+    let mut path = Path::new(limits, lookup_bytes);
     let mut nodes = Nodes::new(body);
     while !nodes.is_at_end() {
         let node = nodes.read()?;
@@ -54,16 +63,17 @@ struct Path {
     text: Vec<u8>,
     /// Nodes with children left to read.
     open: Vec<(Position, u64)>,
-    looked_up: usize,
+    /// Bytes of names that may still be looked up.
+    lookup_bytes: usize,
 }
 
 impl Path {
-    fn new(limits: &Limits) -> Self {
+    fn new(limits: &Limits, lookup_bytes: usize) -> Self {
         Self {
             stacks: Stacks::new(limits),
             text: Vec::new(),
             open: Vec::new(),
-            looked_up: 0,
+            lookup_bytes,
         }
     }
 
@@ -97,12 +107,9 @@ impl Path {
         if name.is_empty() {
             return Ok(position.calls);
         }
-        self.looked_up += name.len();
-        if self.looked_up > MAX_LOOKUP_BYTES {
-            return Err(IngestError::Malformed(format!(
-                "a trie with too many long names at byte {at}"
-            )));
-        }
+        self.lookup_bytes = self.lookup_bytes.checked_sub(name.len()).ok_or_else(|| {
+            IngestError::Malformed(format!("a trie with too many long names at byte {at}"))
+        })?;
         let name = std::str::from_utf8(name).map_err(|_| {
             IngestError::Malformed(format!("a name that is not UTF-8 before byte {at}"))
         })?;
@@ -193,8 +200,8 @@ mod tests {
         let mut bytes = vec![0x80, 0x80, 0x04];
         bytes.extend(vec![b'a'; 1 << 16]);
         bytes.extend([0, 0xff, 0xff, 0x7f]);
-        bytes.extend([1, b'x', 1, 0].repeat(1 << 13));
-        let error = parse(&bytes, &context("app"), &Limits::default()).unwrap_err();
+        bytes.extend([1, b'x', 1, 0].repeat(1 << 7));
+        let error = parse_within(&bytes, &context("app"), &Limits::default(), 1 << 20).unwrap_err();
         assert!(error.to_string().contains("long names"), "{error}");
     }
 }
