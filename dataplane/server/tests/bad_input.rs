@@ -346,8 +346,11 @@ async fn bad_queries_are_400_and_say_why() {
 async fn bodies_that_take_all_room_turn_others_away_until_they_are_gone() {
     const MIB: usize = 1 << 20;
     let dir = tempfile::tempdir().expect("a temporary folder");
-    let flag = "-distributor.ingestion-body-limit-mb=40";
-    let node = Node::start(fresh_address(), dir.path(), &[flag]);
+    let flags = [
+        "-distributor.ingestion-body-limit-mb=40",
+        "-distributor.instance-limits.max-inflight-push-requests-bytes=83886080",
+    ];
+    let node = Node::start(fresh_address(), dir.path(), &flags);
     node.ready().await;
     let client = reqwest::Client::new();
     let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());

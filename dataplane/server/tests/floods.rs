@@ -24,7 +24,7 @@ const MIB: usize = 1 << 20;
 const BUDGET: u64 = 320 << 20;
 
 /// Requests that are under way at once.
-const CLIENTS: usize = 8;
+const CLIENTS: usize = 4;
 
 struct Target {
     node: Node,
@@ -37,6 +37,7 @@ impl Target {
         let dir = tempfile::tempdir().expect("a temporary folder");
         let flags = [
             "-distributor.ingestion-body-limit-mb=16",
+            "-distributor.instance-limits.max-inflight-push-requests-bytes=67108864",
             "-ingester.max-head-bytes=67108864",
         ];
         let node = Node::start(fresh_address(), dir.path(), &flags);
@@ -177,7 +178,7 @@ async fn zip_bombs() {
 async fn deep_stacks_and_many_symbols() {
     let mut target = Target::start().await;
     let mut deep = pprof("work", 1, 0);
-    let stack = vec![1; 500_000];
+    let stack = vec![1; 200_000];
     deep.sample = vec![
         Sample {
             location_id: stack,
@@ -188,8 +189,8 @@ async fn deep_stacks_and_many_symbols() {
     ];
     // Valid once it is cut; the time makes it too old to fill the head.
     deep.time_nanos = 1;
-    let body = push(vec![series(named("deep"), deep.encode_to_vec()); 3]);
-    target.flood("stacks", 32, &[PROTO], &body).await;
+    let body = push(vec![series(named("deep"), deep.encode_to_vec()); 2]);
+    target.flood("stacks", 8, &[PROTO], &body).await;
 
     // Two bytes each: empty samples, locations, functions and strings.
     for (what, tag) in [
@@ -199,13 +200,13 @@ async fn deep_stacks_and_many_symbols() {
         ("strings", 0x32),
     ] {
         let raw = [tag, 0].repeat(2 * MIB - 10);
-        let body = push(vec![series(named("empty"), raw); 3]);
-        target.flood(what, 16, &[PROTO], &body).await;
+        let body = push(vec![series(named("empty"), raw); 2]);
+        target.flood(what, 8, &[PROTO], &body).await;
     }
     let mut labelled = pprof("work", 1, 0);
-    labelled.sample[0].label = vec![Label::default(); 2 * MIB - 100];
+    labelled.sample[0].label = vec![Label::default(); MIB];
     let body = push(vec![series(named("labels"), labelled.encode_to_vec())]);
-    target.flood("sample labels", 16, &[PROTO], &body).await;
+    target.flood("sample labels", 8, &[PROTO], &body).await;
     target.serves().await;
 }
 
@@ -277,27 +278,27 @@ async fn label_floods() {
     let mut target = Target::start().await;
     let raw = pprof("work", 1, 0).encode_to_vec();
     let empty = [0x0a, 0].repeat(7 * MIB);
-    target.flood("empty series", 16, &[PROTO], &empty).await;
+    target.flood("empty series", 8, &[PROTO], &empty).await;
     let text = format!("{{\"series\":[{}{{}}]}}", "{},".repeat(4 * MIB));
     target
-        .flood("empty series in JSON", 16, &[JSON], text.as_bytes())
+        .flood("empty series in JSON", 8, &[JSON], text.as_bytes())
         .await;
     let text = format!("{{\"series\":{}", "[".repeat(MIB));
-    target.flood("brackets", 16, &[JSON], text.as_bytes()).await;
+    target.flood("brackets", 8, &[JSON], text.as_bytes()).await;
 
     let mut nested = vec![0x0a, 0x80, 0x80, 0x80, 0x07];
     nested.extend([0x0a, 0].repeat(7 * MIB));
-    target.flood("empty labels", 16, &[PROTO], &nested).await;
+    target.flood("empty labels", 8, &[PROTO], &nested).await;
     let many = (0..200_000).map(|n| label(format!("l{n}"), "v".into()));
     let many = named("many").into_iter().chain(many).collect();
     let body = push(vec![series(many, raw.clone())]);
-    target.flood("labels", 16, &[PROTO], &body).await;
+    target.flood("labels", 8, &[PROTO], &body).await;
     let mut long = named("long");
     long.push(label("env".into(), "\u{1}".repeat(12 * MIB)));
     let body = push(vec![series(long, raw.clone())]);
-    target.flood("a long value", 16, &[PROTO], &body).await;
+    target.flood("a long value", 8, &[PROTO], &body).await;
     let bad = series(vec![label("a".into(), "b".repeat(3000))], raw.clone());
     let body = push(vec![bad; 4000]);
-    target.flood("bad series", 16, &[PROTO], &body).await;
+    target.flood("bad series", 8, &[PROTO], &body).await;
     target.serves().await;
 }

@@ -12,7 +12,7 @@ pub(crate) fn json(data: &[u8]) {
         return;
     };
     let text = serde_json::to_vec(&push).expect("a push can be written");
-    let again = serde_json::from_slice(&text).expect("what was written is understood");
+    let again: PushRequest = serde_json::from_slice(&text).expect("what was written is understood");
     assert_eq!(push, again);
     check(push);
 }

@@ -235,6 +235,9 @@ fn gunzip(
     let mut inflated = GzDecoder::new(body).take(limit as u64 + 1);
     let mut plain = Vec::new();
     loop {
+        // Doubling would take twice what is needed of the largest bodies.
+        let more = (INFLATE_STEP as usize).max(plain.len() / 2);
+        plain.reserve_exact(more.min(limit.saturating_add(1).saturating_sub(plain.len())));
         let read = inflated
             .by_ref()
             .take(INFLATE_STEP)

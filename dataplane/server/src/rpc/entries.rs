@@ -36,13 +36,17 @@ pub(super) fn of_json(text: &[u8]) -> usize {
 }
 
 /// Counts series, labels, samples and annotations of an encoded
-/// `push.v1.PushRequest`, up to where it is malformed.
+/// `push.v1.PushRequest`, up to where it is malformed or has too many.
 pub(crate) fn of_push(message: &[u8]) -> usize {
+    let mut entries = 0;
     // Field 1 of the request is a series.
-    Fields(message)
-        .filter(|(number, _)| *number == 1)
-        .map(|(_, series)| 1 + Fields(series).count())
-        .sum()
+    for (_, series) in Fields(message).filter(|(number, _)| *number == 1) {
+        entries += 1 + Fields(series).take(MAX_ENTRIES).count();
+        if entries > MAX_ENTRIES {
+            break;
+        }
+    }
+    entries
 }
 
 /// Number and content of the length-delimited fields of an encoded message.
