@@ -15,6 +15,7 @@ pub mod call_site;
 pub mod ingest;
 pub mod labels;
 pub mod merge;
+pub mod otlp;
 pub mod pprof;
 pub mod profile_type;
 mod quote;

@@ -3,6 +3,7 @@
 mod clean;
 mod ingest;
 mod metrics;
+mod otlp;
 mod prepare;
 mod rate;
 mod rejection;
@@ -96,6 +97,8 @@ impl Distributor {
             .route("/push.v1.PusherService/Push", push)
             .route("/ingest", ingest.clone())
             .route("/pyroscope/ingest", ingest)
+            .route(otlp::HTTP_PATH, otlp::route(self, rpc))
+            .route(otlp::GRPC_PATH, otlp::route(self, rpc))
     }
 
     /// Waits for the writes that go on in the background, for as long as

@@ -25,7 +25,7 @@ use prost::Message;
 use serde::{Serialize, de::DeserializeOwned};
 use tonic::Status;
 
-pub(crate) use connect::{error_response, read_body};
+pub(crate) use connect::error_response;
 pub(crate) use details::{retry_after, status_with, too_many};
 pub(crate) use entries::of_push as entries_of_push;
 pub(crate) use protocol::Protocol;
