@@ -39,7 +39,7 @@ fn what_is_wrong_is_named_with_its_file_place_and_tenant() {
     let cases = [
         (
             "overrides:\n  a:\n    ingestion_rat_mb: 1",
-            "0.yaml:3:5: key overrides.a.ingestion_rat_mb: unknown key; did you mean overrides.a.ingestion_rate_mb?",
+            "0.yaml:3:5: key overrides.a.ingestion_rat_mb: unknown key; did you mean \"overrides.a.ingestion_rate_mb\"?",
         ),
         (
             "overrides: {a: {max_label_name_length: long}}",
@@ -59,7 +59,7 @@ fn what_is_wrong_is_named_with_its_file_place_and_tenant() {
         ),
         (
             "overides: {}",
-            "0.yaml:1:1: key overides: unknown key; did you mean overrides?",
+            "0.yaml:1:1: key overides: unknown key; did you mean \"overrides\"?",
         ),
         ("- a", "not a YAML mapping of settings"),
         ("overrides: {", "0.yaml"),
@@ -80,6 +80,6 @@ fn overrides_come_back_from_their_yaml() {
     everybody.max_label_names_per_series = 50;
     assert_eq!(
         overrides::to_yaml(&overrides, Some(&everybody)),
-        "overrides:\n  a:\n    ingestion_rate_mb: 20\n    reject_older_than: 2h0m0s\n  b: {}\n"
+        "overrides:\n  a:\n    ingestion_rate_mb: 20.0\n    reject_older_than: 2h0m0s\n  b: {}\n"
     );
 }
