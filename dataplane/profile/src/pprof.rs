@@ -14,6 +14,7 @@ mod walk;
 mod wire;
 
 pub use codec::{decode, encode, encode_gzip};
+pub use inflate::claimed_bytes;
 pub use view::{Function, Line, Location, Mapping, Sample, View};
 pub use wire::Malformed;
 

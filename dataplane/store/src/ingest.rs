@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use profile::pprof::{Limits, View};
+use profile::pprof::{Limits, View, claimed_bytes};
 use profile::{Labels, PprofError, ProfileType, labels};
 use tokio::sync::watch;
 use tokio::task::{JoinError, spawn_blocking};
@@ -50,9 +50,9 @@ pub(crate) struct Logged {
     pub(crate) view: View,
 }
 
-/// Pushes of up to so many bytes are read where they arrive: changing threads
-/// would cost more than it keeps others waiting.
-const SMALL_BYTES: usize = 64 << 10;
+/// Pushes of up to so many bytes before compression are read where they arrive:
+/// changing threads would cost more than it keeps others waiting.
+const SMALL_BYTES: usize = 512 << 10;
 
 /// As many profiles are made visible where their push was, for the same reason.
 const SMALL_COUNT: usize = 64;
@@ -68,7 +68,7 @@ pub(crate) async fn push(
     if engine.is_closed() {
         return Err(refused());
     }
-    let bytes: usize = profiles.iter().map(|profile| profile.raw.len()).sum();
+    let bytes: usize = profiles.iter().map(|one| claimed_bytes(&one.raw)).sum();
     let (admitting, to_admit) = (engine.clone(), profiles.clone());
     let admit = move || admit(&admitting, &tenant, &to_admit, limits);
     let mut progress = run(bytes <= SMALL_BYTES, admit)

@@ -3,7 +3,6 @@
 mod clean;
 mod ingest;
 mod metrics;
-mod otlp;
 mod prepare;
 mod rate;
 mod rejection;
@@ -97,8 +96,6 @@ impl Distributor {
             .route("/push.v1.PusherService/Push", push)
             .route("/ingest", ingest.clone())
             .route("/pyroscope/ingest", ingest)
-            .route(otlp::HTTP_PATH, otlp::route(self, rpc))
-            .route(otlp::GRPC_PATH, otlp::route(self, rpc))
     }
 
     /// Waits for the writes that go on in the background, for as long as
@@ -112,9 +109,13 @@ impl Distributor {
     async fn push(&self, tenant: &TenantId, request: PushRequest) -> Result<PushResponse, Status> {
         let limits = self.overrides.of(tenant);
         let (of_tenant, owner) = (Arc::clone(&limits), tenant.clone());
-        let outcome = self
-            .parse(move || prepare::prepare(&owner, request.series, &of_tenant, unix_nanos()))
-            .await?;
+        let is_small = prepare::is_small(&request.series);
+        let prepare =
+            move || prepare::prepare(&owner, request.series, &of_tenant, unix_nanos());
+        let outcome = match is_small {
+            true => prepare(),
+            false => self.parse(prepare).await?,
+        };
         if outcome.received == 0 && outcome.rejections.is_empty() {
             return Err(Status::invalid_argument("no profiles received"));
         }

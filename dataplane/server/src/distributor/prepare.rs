@@ -89,6 +89,19 @@ impl Parsed {
     }
 }
 
+/// Pushes of up to so many bytes before compression are small.
+const SMALL_BYTES: usize = 512 << 10;
+
+/// Tells whether preparing takes less time than handing it to another thread is
+/// worth.
+pub(crate) fn is_small(series: &[RawProfileSeries]) -> bool {
+    let samples = series.iter().flat_map(|one| &one.samples);
+    let bytes: usize = samples
+        .map(|sample| pprof::claimed_bytes(&sample.raw_profile))
+        .sum();
+    bytes <= SMALL_BYTES
+}
+
 /// Prepares every profile of `series`. `now` is in Unix nanoseconds.
 pub(crate) fn prepare(
     tenant: &TenantId,
@@ -154,12 +167,7 @@ impl Outcome {
     }
 }
 
-fn parse(
-    series: usize,
-    labels: &Labels,
-    raw: Bytes,
-    limits: &Limits,
-) -> Result<Parsed, Rejection> {
+fn parse(series: usize, labels: &Labels, raw: Bytes, limits: &Limits) -> Result<Parsed, Rejection> {
     let parsed = Parsed::pprof(raw, limits)
         .map_err(|error| Rejection::of_profile(series, labels, &error))?;
     Ok(Parsed {

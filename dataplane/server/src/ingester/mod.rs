@@ -1,6 +1,6 @@
 //! The ingester: keeps profiles durably and answers queries about them.
 
-use std::sync::Arc;
+use std::{fmt, sync::Arc, thread};
 
 use axum::Router;
 use profile::{Labels, Selector};
@@ -15,6 +15,7 @@ use proto::{
 };
 use ring::Op;
 use store::{Database, IncomingProfile, PushError, PushLimits, RejectReason, TimeRange};
+use tokio::sync::Semaphore;
 use tonic::Status;
 use uuid::Uuid;
 use xxhash_rust::xxh3::Xxh3;
@@ -46,12 +47,14 @@ impl Ingester {
 
     /// Returns the RPC endpoints of the ingester.
     pub(crate) fn routes(&self, rpc: &Rpc) -> Router {
+        let readers = Readers::new();
         macro_rules! read {
             ($serve:ident, $read:expr) => {{
-                let database = self.database.clone();
+                let (database, readers) = (self.database.clone(), readers.clone());
                 rpc.$serve(move |context: Context, request| {
-                    let database = database.clone();
-                    async move { read(move || $read(&database, &context.tenant, request)).await }
+                    let (database, readers) = (database.clone(), readers.clone());
+                    let read = move || $read(&database, &context.tenant, request);
+                    async move { readers.run(read).await }
                 })
             }};
         }
@@ -181,13 +184,40 @@ fn refusal(error: &PushError) -> Status {
     }
 }
 
-/// Runs a read on a thread where it may use the CPU for long.
-async fn read<T: Send + 'static>(
-    read: impl FnOnce() -> Result<T, Status> + Send + 'static,
-) -> Result<T, Status> {
-    tokio::task::spawn_blocking(read)
-        .await
-        .map_err(|error| Status::internal(format!("a read ended early: {error}")))?
+/// Bounds how many reads compute at a time, so that however many there are they
+/// leave a share of the processors to pushes.
+#[derive(Debug, Clone)]
+struct Readers {
+    turns: Arc<Semaphore>,
+}
+
+impl Readers {
+    /// Allows as many reads as there are processors.
+    fn new() -> Self {
+        let processors = thread::available_parallelism().map_or(1, usize::from);
+        Self {
+            turns: Arc::new(Semaphore::new(processors)),
+        }
+    }
+
+    /// Runs a read on a thread where it may use the CPU for long. One whose
+    /// caller goes away before its turn is not begun.
+    async fn run<T: Send + 'static>(
+        &self,
+        read: impl FnOnce() -> Result<T, Status> + Send + 'static,
+    ) -> Result<T, Status> {
+        let ended =
+            |error: &dyn fmt::Display| Status::internal(format!("a read ended early: {error}"));
+        let turn = Arc::clone(&self.turns).acquire_owned();
+        let turn = turn.await.map_err(|error| ended(&error))?;
+        let read = move || {
+            // Kept until the read ends, whoever still waits for it.
+            let _turn = turn;
+            read()
+        };
+        let read = tokio::task::spawn_blocking(read);
+        read.await.map_err(|error| ended(&error))?
+    }
 }
 
 fn selectors(matchers: &[String]) -> Result<Vec<Selector>, Status> {
