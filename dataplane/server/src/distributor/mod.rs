@@ -3,6 +3,7 @@
 mod clean;
 mod ingest;
 mod metrics;
+mod otlp;
 mod prepare;
 mod rate;
 mod rejection;
@@ -96,6 +97,8 @@ impl Distributor {
             .route("/push.v1.PusherService/Push", push)
             .route("/ingest", ingest.clone())
             .route("/pyroscope/ingest", ingest)
+            .route(otlp::HTTP_PATH, otlp::route(self, rpc))
+            .route(otlp::GRPC_PATH, otlp::route(self, rpc))
     }
 
     /// Waits for the writes that go on in the background, for as long as
@@ -110,8 +113,7 @@ impl Distributor {
         let limits = self.overrides.of(tenant);
         let (of_tenant, owner) = (Arc::clone(&limits), tenant.clone());
         let is_small = prepare::is_small(&request.series);
-        let prepare =
-            move || prepare::prepare(&owner, request.series, &of_tenant, unix_nanos());
+        let prepare = move || prepare::prepare(&owner, request.series, &of_tenant, unix_nanos());
         let outcome = match is_small {
             true => prepare(),
             false => self.parse(prepare).await?,
