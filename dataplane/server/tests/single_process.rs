@@ -113,7 +113,17 @@ async fn labels_that_have_to_be_quoted_are_not_listed_but_selectable() {
 
     let listed = names(&node.query("LabelNames", &json!({})).await);
     assert!(!listed.contains(&"k8s.pod".to_owned()), "{listed:?}");
-    assert_eq!(node.query("Series", &json!({})).await, json!({}));
+    let series = node.query("Series", &json!({})).await;
+    let series = series["labelsSet"].as_array().expect("series");
+    for labels in series {
+        let labels = labels["labels"].as_array().expect("labels");
+        assert!(
+            labels.iter().all(|label| label["name"] != "k8s.pod"),
+            "{labels:?}"
+        );
+        assert!(labels.contains(&json!({"name": "service_name", "value": "app"})));
+    }
+    assert_eq!(series.len(), 1);
     let select = select_body("{\"k8s.pod\"=\"a\"}");
     let graph = node.query("SelectMergeStacktraces", &select).await;
     assert_eq!(graph["flamegraph"]["total"], "5");

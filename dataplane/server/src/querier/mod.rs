@@ -205,7 +205,11 @@ impl Querier {
             .await?
             .into_iter()
             .flat_map(|answer| answer.labels_set)
-            .filter(|set| set.labels.iter().all(|pair| is_listed(&pair.name)))
+            .map(|mut set| {
+                set.labels.retain(|pair| is_listed(&pair.name));
+                set
+            })
+            .filter(|set| !set.labels.is_empty())
             .collect();
         sets.sort_by_cached_key(|set| {
             let pairs = set
@@ -415,7 +419,8 @@ fn check_matchers<'a, T: AsRef<str> + ?Sized + 'a>(
 
 /// Tells whether lists of labels and series show a label of this name. As in
 /// Grafana Pyroscope, names that PromQL has to quote can be selected but are not
-/// listed: clients that do not know of them would build broken queries.
+/// listed: clients that do not know of them would build broken queries. A series
+/// is listed without them: every current agent sends some (`otel.scope.name`).
 fn is_listed(name: &str) -> bool {
     let letter = |c: char| c.is_ascii_alphabetic() || c == '_';
     name.starts_with(letter) && name.chars().all(|c| letter(c) || c.is_ascii_digit())
