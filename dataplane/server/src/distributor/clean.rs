@@ -13,13 +13,25 @@ const UNKNOWN_SERVICE: &str = "unknown_service";
 /// Length of a session ID: eight bytes in hexadecimal.
 const SESSION_ID_CHARS: usize = 16;
 
-/// Reads the labels of a series and completes them.
+/// Labels that are longer, in bytes, are checked before anything is made of them.
+const MAX_UNCHECKED_BYTES: usize = 128 << 10;
+
+/// Reads the labels of a series and completes them. Limits apply to what rules
+/// make of them, so they are checked then, unless the labels are absurd.
 ///
 /// # Errors
 ///
-/// A name that is empty or occurs twice.
+/// A name that is empty or occurs twice; a limit that absurd labels break.
 pub(super) fn series_labels(pairs: Vec<LabelPair>, limits: &Limits) -> Result<Labels, LabelError> {
-    Ok(complete(Labels::from_proto(pairs)?, limits))
+    let bytes: usize = pairs
+        .iter()
+        .map(|pair| pair.name.len() + pair.value.len())
+        .sum();
+    let labels = Labels::from_proto(pairs)?;
+    if bytes > MAX_UNCHECKED_BYTES {
+        limits.labels.check(&labels)?;
+    }
+    Ok(complete(labels, limits))
 }
 
 /// Adds the service name where it is missing, and leaves of the session ID what
@@ -80,6 +92,19 @@ mod tests {
         assert_eq!(sessions("0400000000000000", 0), None);
         assert_eq!(sessions("four", 3), None);
         assert_eq!(sessions("+400000000000000", 3), None);
+    }
+
+    #[test]
+    fn absurd_labels_are_refused_before_they_are_repeated() {
+        let limits = Limits::default();
+        let pair = |value: String| LabelPair {
+            name: "env".to_owned(),
+            value,
+        };
+        let long = "x".repeat(MAX_UNCHECKED_BYTES);
+        assert!(series_labels(vec![pair(long)], &limits).is_err());
+        let labels = series_labels(vec![pair("x".repeat(5000))], &limits);
+        assert!(labels.is_ok(), "rules may shorten or drop it yet");
     }
 
     #[test]

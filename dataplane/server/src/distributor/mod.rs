@@ -207,5 +207,5 @@ fn series_limited(status: Status) -> Status {
 /// Returns how many requests are parsed at once: each takes memory beyond its own
 /// size, and more of them than processors finish no sooner.
 fn workers() -> usize {
-    std::thread::available_parallelism().map_or(4, |cores| 2 * cores.get())
+    std::thread::available_parallelism().map_or(2, |cores| cores.get().max(2))
 }
