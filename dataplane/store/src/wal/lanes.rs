@@ -99,7 +99,7 @@ mod tests {
         let mut results = Vec::new();
         in_order(
             |n: usize| {
-                if n % 7 == 0 {
+                if n.is_multiple_of(7) {
                     thread::yield_now();
                 }
                 n * 2
@@ -110,7 +110,7 @@ mod tests {
             },
             |lanes| {
                 for n in 0..1000 {
-                    lanes.submit(n, if n % 100 == 0 { 2 * MAX_SIZE } else { 1 });
+                    lanes.submit(n, if n.is_multiple_of(100) { 2 * MAX_SIZE } else { 1 });
                     let now = under_way.fetch_add(1, Ordering::SeqCst) + 1;
                     most.fetch_max(now, Ordering::SeqCst);
                 }
