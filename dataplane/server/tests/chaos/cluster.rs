@@ -18,6 +18,8 @@ pub(crate) struct Shape {
     pub(crate) queriers: usize,
     /// Copies of each profile.
     pub(crate) replication: usize,
+    /// Further flags of all processes.
+    pub(crate) flags: &'static [&'static str],
 }
 
 impl Shape {
@@ -28,6 +30,7 @@ impl Shape {
             distributors: 0,
             queriers: 0,
             replication,
+            flags: &[],
         }
     }
 }
@@ -67,6 +70,7 @@ impl Cluster {
             ]
             .map(str::to_owned),
         );
+        common.extend(shape.flags.iter().map(|&flag| flag.to_owned()));
         let mut cluster = Self {
             ingesters: Vec::new(),
             distributors: Vec::new(),

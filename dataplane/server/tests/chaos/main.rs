@@ -11,6 +11,7 @@ mod ledger;
 
 mod cluster;
 mod crashes;
+mod growth;
 mod one_down;
 
 use std::{

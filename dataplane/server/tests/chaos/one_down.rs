@@ -23,6 +23,7 @@ const SHAPE: Shape = Shape {
     distributors: 2,
     queriers: 2,
     replication: 3,
+    flags: &[],
 };
 
 /// What happens to one ingester while the others are well.

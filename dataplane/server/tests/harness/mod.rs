@@ -25,8 +25,9 @@ use prost::Message as _;
 use proto::google::v1::{Function, Line, Location, Profile, Sample, ValueType};
 use serde_json::{Value, json};
 
-/// How long anything may take that must happen at last.
-pub const PATIENCE: Duration = Duration::from_secs(30);
+/// How long anything may take that must happen at last, on a machine that does
+/// much else.
+pub const PATIENCE: Duration = Duration::from_secs(90);
 
 /// The profile type of [`pprof`].
 pub const CPU: &str = "process_cpu:cpu:nanoseconds:cpu:nanoseconds";
