@@ -21,7 +21,7 @@ const MIB: usize = 1 << 20;
 
 /// What the process may take: the bodies of open requests, the head, what is
 /// parsed at once, and itself, in a build without optimisation.
-const BUDGET: u64 = 320 << 20;
+const BUDGET: u64 = 384 << 20;
 
 /// Requests that are under way at once.
 const CLIENTS: usize = 4;
