@@ -16,13 +16,14 @@ use harness::{Node, fresh_address};
 use recorded::Recorded;
 
 /// Every client.
-const CLIENTS: [&Client; 6] = [
+const CLIENTS: [&Client; 7] = [
     &clients::PYROSCOPE_GO,
     &clients::PYROSCOPE_IO,
     &clients::PYROSCOPE_NODEJS,
     &clients::PYROSCOPE_RS,
     &clients::PYROSCOPE_API,
     &clients::PYROSCOPE_JAVA,
+    &clients::OPENTELEMETRY,
 ];
 
 /// Largest file of a fixture, in bytes.

@@ -68,14 +68,16 @@ impl Find {
         let answer = node.query("SelectMergeStacktraces", &query).await;
         let graph = &answer["flamegraph"];
         let share = flame_graph::share(graph, self.function);
-        if share >= self.share {
+        let mut query = range;
+        query["matchers"] = json!([selector]);
+        query["labelNames"] = json!(["service_name"]);
+        let series = node.query("Series", &query).await;
+        let listed = json!([{"labels": [{"name": "service_name", "value": service}]}]);
+        if share >= self.share && series["labelsSet"] == listed {
             return Ok(());
         }
-        let mut query = range;
-        query["labelNames"] = json!([]);
-        let series = node.query("Series", &query).await;
         Err(format!(
-            "{self:?} has {share:.3} of {} among {}; all series: {series}",
+            "{self:?} has {share:.3} of {} among {}; series: {series}",
             graph["total"], graph["names"]
         ))
     }
@@ -210,12 +212,31 @@ pub(crate) const PYROSCOPE_JAVA: Client = Client {
     ],
 };
 
+pub(crate) const OPENTELEMETRY: Client = Client {
+    name: "opentelemetry",
+    finds: &[
+        numbers("opentelemetry.grpc", "transport=\"grpc\""),
+        numbers("opentelemetry.http-json", "transport=\"http-json\""),
+        numbers("opentelemetry.http-protobuf", "transport=\"http-protobuf\""),
+    ],
+};
+
 const fn checksums(fixture: &'static str, labels: &'static str) -> Find {
     Find {
         fixture,
         profile_type: CPU,
         labels,
         function: "main.computeChecksums",
+        share: 0.9,
+    }
+}
+
+const fn numbers(fixture: &'static str, labels: &'static str) -> Find {
+    Find {
+        fixture,
+        profile_type: CPU,
+        labels,
+        function: "main.multiplyNumbers",
         share: 0.9,
     }
 }

@@ -170,7 +170,7 @@ async fn the_java_agent_brings_processor_memory_and_locks() {
         .arg("-Duser.name=app")
         .arg("-cp")
         .arg(built("java"))
-        .args(["Busy", "5000"])
+        .args(["Busy", "10000"])
         .envs([
             ("PYROSCOPE_FORMAT", "jfr"),
             ("PYROSCOPE_PROFILER_EVENT", "itimer"),
@@ -180,6 +180,33 @@ async fn the_java_agent_brings_processor_memory_and_locks() {
             ("PYROSCOPE_LABELS", "region=eu-north"),
         ]);
     profile(&clients::PYROSCOPE_JAVA, program).await;
+}
+
+/// Runs the program of the OpenTelemetry collector's packages.
+async fn opentelemetry(transport: &str) {
+    let client = &clients::OPENTELEMETRY;
+    let mut program = Command::new(built("go/otlp"));
+    program.arg(transport);
+    let run = Run::of(program, client.name, 0).await;
+    let fixture = format!("{}.{transport}", client.name);
+    let found = client.look(&run.node, an_hour_ago(), Some(&fixture)).await;
+    found.unwrap_or_else(|missing| panic!("{missing}"));
+    update(client, &fixture, &run.passed).await;
+}
+
+#[tokio::test]
+async fn opentelemetry_works_by_grpc() {
+    opentelemetry("grpc").await;
+}
+
+#[tokio::test]
+async fn opentelemetry_works_by_http_with_protobuf() {
+    opentelemetry("http-protobuf").await;
+}
+
+#[tokio::test]
+async fn opentelemetry_works_by_http_with_json() {
+    opentelemetry("http-json").await;
 }
 
 /// Runs the program of the Go API's clients and checks what it was answered.

@@ -50,6 +50,8 @@ func main() {
 	fightForTheLock(while)
 	waitForMessages(while)
 
+	// What is in use is known as of the last collection.
+	runtime.GC()
 	profiler.Flush(true)
 	if err := profiler.Stop(); err != nil {
 		log.Fatal(err)

@@ -13,7 +13,8 @@ type dictionary struct {
 	locations map[uint64]int32
 }
 
-// convert makes an OpenTelemetry profile of the last sample type of a pprof; Go's is `cpu`.
+// convert makes an OpenTelemetry profile of the first sample type of a pprof: Go's are `samples`, as
+// those of OpenTelemetry's own profiler.
 func convert(from *profile.Profile, resource map[string]string) pprofile.Profiles {
 	profiles := pprofile.NewProfiles()
 	tables := newDictionary(profiles.Dictionary())
@@ -22,8 +23,7 @@ func convert(from *profile.Profile, resource map[string]string) pprofile.Profile
 		group.Resource().Attributes().PutStr(name, value)
 	}
 	to := group.ScopeProfiles().AppendEmpty().Profiles().AppendEmpty()
-	last := len(from.SampleType) - 1
-	tables.valueType(to.SampleType(), from.SampleType[last])
+	tables.valueType(to.SampleType(), from.SampleType[0])
 	tables.valueType(to.PeriodType(), from.PeriodType)
 	to.SetPeriod(from.Period)
 	to.SetTime(pcommon.Timestamp(from.TimeNanos))
@@ -31,7 +31,7 @@ func convert(from *profile.Profile, resource map[string]string) pprofile.Profile
 	for _, sample := range from.Sample {
 		converted := to.Samples().AppendEmpty()
 		converted.SetStackIndex(tables.stack(sample.Location))
-		converted.Values().Append(sample.Value[last])
+		converted.Values().Append(sample.Value[0])
 	}
 	return profiles
 }
