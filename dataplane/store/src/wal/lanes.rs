@@ -110,7 +110,8 @@ mod tests {
             },
             |lanes| {
                 for n in 0..1000 {
-                    lanes.submit(n, if n.is_multiple_of(100) { 2 * MAX_SIZE } else { 1 });
+                    let is_long = n.is_multiple_of(100);
+                    lanes.submit(n, if is_long { 2 * MAX_SIZE } else { 1 });
                     let now = under_way.fetch_add(1, Ordering::SeqCst) + 1;
                     most.fetch_max(now, Ordering::SeqCst);
                 }
