@@ -109,7 +109,7 @@ mod tests {
                 results.push(doubled);
             },
             |lanes| {
-                for n in 0..1000 {
+                for n in 0..1000_usize {
                     let is_long = n.is_multiple_of(100);
                     lanes.submit(n, if is_long { 2 * MAX_SIZE } else { 1 });
                     let now = under_way.fetch_add(1, Ordering::SeqCst) + 1;

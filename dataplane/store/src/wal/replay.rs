@@ -110,7 +110,7 @@ fn list<D: Disk>(directory: &Directory<D>, numbers: &[u64]) -> Result<Vec<Listed
         if let Err(error @ HeaderError::Version(_)) = header {
             return Err(OpenError::Version { path, error });
         }
-        let torn = header.is_err() && size <= HEADER_LEN as u64 && !bytes_are_whole(&bytes, size);
+        let torn = header.is_err() && size <= HEADER_LEN as u64;
         Ok(Listed {
             number,
             header,
@@ -118,11 +118,6 @@ fn list<D: Disk>(directory: &Directory<D>, numbers: &[u64]) -> Result<Vec<Listed
         })
     };
     numbers.iter().map(header).collect()
-}
-
-/// Tells whether the bytes are a whole header, which a crash does not damage.
-fn bytes_are_whole(bytes: &[u8; HEADER_LEN], size: u64) -> bool {
-    size == HEADER_LEN as u64 && bytes.iter().any(|byte| *byte != 0)
 }
 
 fn decoded<T, E: Display>(
