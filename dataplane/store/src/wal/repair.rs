@@ -70,7 +70,7 @@ pub(super) fn repair<D: Disk>(
         }
     }
     if is_last {
-        settle(&file, &path, found)?;
+        settle(&file, &path, chained, found)?;
     }
     Ok(unrepaired)
 }
@@ -80,11 +80,20 @@ pub(super) fn repair<D: Disk>(
 /// The process that wrote the last batch may have been killed before it was
 /// synced, or after that failed, and what is read may be in the page cache
 /// alone, where a sync no longer looks for it. So it is written again.
-fn settle<F: DiskFile>(file: &F, path: &Path, found: &Found) -> Result<(), LogError> {
+fn settle<F: DiskFile>(
+    file: &F,
+    path: &Path,
+    chained: &Chained,
+    found: &Found,
+) -> Result<(), LogError> {
     let write = || {
         let Some(sync) = found.sync else {
             return Ok(());
         };
+        if let (Ok(header), true) = (&chained.header, found.end <= format::HEADER_LEN as u64) {
+            // Nor is the header known to be synced before there is a record.
+            write_all_at(file, &header.encode(), 0)?;
+        }
         let mut reader = Reader::new(file, sync, found.end).from(found.proven);
         while let Some(item) = reader.next()? {
             let Item::Record { at, frame, payload } = item else {
