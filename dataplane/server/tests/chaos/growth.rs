@@ -11,7 +11,7 @@ use serde_json::json;
 
 use crate::{
     cluster::{Cluster, Shape},
-    harness::{Node, eventually, now_ms, pprof, select_body},
+    harness::{Node, eventually, pprof, select_body},
 };
 
 const ALLOCATED: &str = "memory:alloc_space:bytes:alloc_space:bytes";
