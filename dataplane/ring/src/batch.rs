@@ -207,7 +207,7 @@ impl<E> Batch<E> {
         (0..self.calls.len())
             .filter(open)
             .filter(|&call| !running(call))
-            .filter(|&call| self.calls[call].items.iter().any(|item| short(item)))
+            .filter(|&call| self.calls[call].items.iter().any(&short))
             .collect()
     }
 

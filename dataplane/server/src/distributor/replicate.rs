@@ -12,7 +12,11 @@ mod outbox;
 mod send;
 mod shipment;
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{
+    collections::HashMap,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use prometheus_client::registry::Registry;
 use ring::{
@@ -40,6 +44,10 @@ use shipment::Shipment;
 
 /// Most bytes of writes under way, each copy of a profile counted.
 const MAX_IN_FLIGHT_BYTES: u32 = 256 << 20;
+
+/// How long news of the ring may take to get here, and how often to look.
+const NEWS: Duration = Duration::from_secs(1);
+const NEWS_POLL: Duration = Duration::from_millis(100);
 
 /// How a replicator is run.
 #[derive(Debug, Clone, Copy)]
@@ -135,19 +143,33 @@ impl Replicator {
         if profiles.is_empty() {
             return Ok(());
         }
-        let ring = self.ring.shard(tenant.as_str(), shard_size);
-        let batch = plan(&ring, &profiles, unix_seconds())?;
+        let batch = self.batch(tenant, shard_size, &profiles).await?;
         let shipments = shipments(&batch, profiles);
         let room = self.room(&shipments).await?;
         let (decided, decision) = oneshot::channel();
-        let sending = Sending::new(self.clone(), tenant.clone(), batch, shipments);
-        self.background.spawn(async move {
-            let _room = room;
-            sending.run(decided).await;
-        });
+        let sending = Sending::new(self.clone(), tenant.clone(), batch, shipments, room);
+        self.background.spawn(sending.run(decided));
         decision
             .await
             .unwrap_or_else(|_| Err(Status::internal("a write ended early")))
+    }
+
+    /// Finds the replicas of each profile. When the ring has no quorum of them,
+    /// waits a little: news of one that is back may be under way.
+    async fn batch(
+        &self,
+        tenant: &TenantId,
+        shard_size: usize,
+        profiles: &[Prepared],
+    ) -> Result<Batch<Status>, Status> {
+        let late = Instant::now() + NEWS.min(self.timeout);
+        loop {
+            let ring = self.ring.shard(tenant.as_str(), shard_size);
+            match plan(&ring, profiles, unix_seconds()) {
+                Err(_) if Instant::now() < late => tokio::time::sleep(NEWS_POLL).await,
+                planned => return planned,
+            }
+        }
     }
 
     /// Waits until the copies of a push may be sent.

@@ -8,7 +8,7 @@ use ring::{
     peers::Answer,
     write::{Step, Write, WriteTimes},
 };
-use tokio::sync::oneshot;
+use tokio::sync::{OwnedSemaphorePermit, oneshot};
 use tonic::Status;
 use tracing::debug;
 
@@ -34,6 +34,8 @@ pub(super) struct Sending {
     write: Write<Status>,
     /// What each call carries.
     shipments: Vec<Arc<Shipment>>,
+    /// What all calls that are not over take of the replicator's room.
+    room: OwnedSemaphorePermit,
 }
 
 /// How an attempt ended.
@@ -50,6 +52,7 @@ impl Sending {
         tenant: TenantId,
         batch: Batch<Status>,
         shipments: Vec<Arc<Shipment>>,
+        room: OwnedSemaphorePermit,
     ) -> Self {
         let times = WriteTimes {
             deadline: replicator.timeout,
@@ -66,6 +69,7 @@ impl Sending {
             replicator,
             tenant,
             shipments,
+            room,
         }
     }
 
@@ -125,13 +129,24 @@ impl Sending {
 
     fn ended(&mut self, call: usize, attempt: Attempt) {
         let now = self.replicator.outbox.now();
+        if matches!(attempt, Attempt::Answered(Ok(()))) {
+            self.give_back(call);
+        }
         match attempt {
             Attempt::Answered(answer) => self.write.answered(call, answer, now),
             Attempt::NoRoom(status) => self.write.missed(call, status),
         }
     }
 
-    fn hand_off(&self, call: usize) {
+    /// Gives back the room of a call that is over, so that a slow ingester
+    /// holds that of its own copies only.
+    fn give_back(&mut self, call: usize) {
+        let bytes = usize::try_from(self.shipments[call].bytes()).unwrap_or(usize::MAX);
+        drop(self.room.split(bytes.min(self.room.num_permits())));
+    }
+
+    fn hand_off(&mut self, call: usize) {
+        self.give_back(call);
         let (id, shipment) = (&self.call(call).instance.id, &self.shipments[call]);
         self.replicator.outbox.hand_off(id, &self.tenant, shipment);
     }
