@@ -46,7 +46,7 @@ fn all(parcels: Vec<Parcel<u32>>, answer: Answer) -> Vec<(Parcel<u32>, Answer)> 
 
 fn fail(peers: &mut Peers<u32>, times: usize, now: Duration) {
     for _ in 0..times {
-        let ticket = peers.send("a", 1, now).unwrap();
+        let ticket = peers.send("a", 1, now).expect("room for one more");
         peers.answered("a", ticket, Answer::Failed, now);
     }
 }

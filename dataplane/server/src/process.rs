@@ -234,7 +234,11 @@ impl Parts {
                 shared.ring.clone(),
                 shared.overrides.clone(),
             );
-            parts.serve("ingester", settings::inner_bounds(config), ingester.routes(rpc));
+            parts.serve(
+                "ingester",
+                settings::inner_bounds(config),
+                ingester.routes(rpc),
+            );
             let entry =
                 settings::lifecycler(config, shared.gossip.advertised().ip(), http_addr.port())?;
             ingesters = ingesters.with_own(entry.addr.clone(), ingester);
@@ -262,7 +266,11 @@ impl Parts {
             );
             let querier = Querier::new(readers, shared.overrides.clone());
             let rpc = rpc.clone().with_max_message_bytes(MAX_QUERY_BYTES);
-            parts.serve("querier", settings::inner_bounds(config), querier.routes(&rpc));
+            parts.serve(
+                "querier",
+                settings::inner_bounds(config),
+                querier.routes(&rpc),
+            );
         }
         let admissions = std::mem::take(&mut parts.admissions);
         registry.register_collector(Box::new(AdmissionMetrics::new(admissions)));

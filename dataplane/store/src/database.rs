@@ -132,9 +132,8 @@ impl Database {
         let decode = |record: &Record<'_>| {
             ingest::from_record(record).map(|new| (Box::<str>::from(record.tenant), new))
         };
-        let apply = |(tenant, new): (Box<str>, Logged)| {
-            tenants.apply(&tenant, new, &budget, &head_metrics)
-        };
+        let apply =
+            |(tenant, new): (Box<str>, Logged)| tenants.apply(&tenant, new, &budget, &head_metrics);
         let (wal, report) = Wal::open(disk, directory, log, wal_metrics, decode, apply)?;
         let engine = Engine {
             wal,

@@ -25,7 +25,11 @@ fn resident() -> u64 {
 async fn push(opened: &Opened, profiles: Vec<IncomingProfile>) {
     for profile in profiles {
         let limits = PushLimits::default();
-        opened.database.push(TENANT, vec![profile], limits).await.unwrap();
+        opened
+            .database
+            .push(TENANT, vec![profile], limits)
+            .await
+            .unwrap();
     }
 }
 
@@ -43,7 +47,11 @@ async fn compare(opened: &Opened, what: &str, profiles: Vec<IncomingProfile>) {
 
 fn real_profile(raw: &Bytes, n: u64) -> IncomingProfile {
     let pod = format!("pod-{}", n % 100);
-    let labels = [("__name__", "process_cpu"), ("service_name", "app"), ("pod", &pod)];
+    let labels = [
+        ("__name__", "process_cpu"),
+        ("service_name", "app"),
+        ("pod", &pod),
+    ];
     IncomingProfile {
         labels: Labels::new(labels).unwrap(),
         id: id(n),
@@ -54,7 +62,9 @@ fn real_profile(raw: &Bytes, n: u64) -> IncomingProfile {
 
 /// A profile whose symbols are all its own.
 fn strange_profile(n: u64) -> IncomingProfile {
-    let names: Vec<String> = (0..500).map(|k| format!("package{n}.function{k}")).collect();
+    let names: Vec<String> = (0..500)
+        .map(|k| format!("package{n}.function{k}"))
+        .collect();
     let stacks: Vec<Vec<&str>> = names
         .windows(4)
         .map(|names| names.iter().map(String::as_str).collect())

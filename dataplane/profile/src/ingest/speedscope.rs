@@ -115,7 +115,7 @@ impl Unit {
         let period = nanoseconds.map_or_else(|| context.period(), |_| 1);
         let column =
             Column::named(kind, period).ok_or_else(|| IngestError::UnknownType(kind.to_owned()))?;
-        let factor = nanoseconds.unwrap_or(column.period.max(1) as f64);
+        let factor = nanoseconds.unwrap_or_else(|| column.period.max(1) as f64);
         Ok((column, factor))
     }
 }

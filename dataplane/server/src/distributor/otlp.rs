@@ -167,7 +167,7 @@ fn undecoded(request: Undecoded, bytes: usize) -> Result<Export, Status> {
     let dictionary = request.dictionary.ok_or_else(no_dictionary)?;
     let dictionary = Dictionary::decode(dictionary).map_err(unparsable)?;
     let resources = request.resource_profiles.into_iter();
-    let resources = resources.map(|resource| ResourceProfiles::decode(resource));
+    let resources = resources.map(ResourceProfiles::decode);
     Ok(Export {
         resources: resources.collect::<Result<_, _>>().map_err(unparsable)?,
         dictionary,

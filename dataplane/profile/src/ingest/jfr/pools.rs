@@ -82,7 +82,7 @@ impl<'b> Pools<'b> {
     pub(super) fn symbol(&self, key: u64) -> Cow<'_, str> {
         self.symbols
             .get(&key)
-            .map_or("".into(), |text| self.text(text))
+            .map_or(Cow::Borrowed(""), |text| self.text(text))
     }
 
     /// Returns the name of a thread state.
