@@ -1,5 +1,6 @@
 //! The targets, by what they decode.
 
+mod formats;
 mod machine;
 mod plainly;
 mod profiles;
@@ -39,6 +40,12 @@ pub(crate) const ALL: &[Target] = &[
     target!("ring", rings::check, rings::seeds),
     target!("pprof", profiles::pprof, profiles::pprof_seeds),
     target!("tree", profiles::tree, profiles::tree_seeds),
+    target!("folded", formats::folded, formats::folded_seeds),
+    target!("trie", formats::trie, formats::trie_seeds),
+    target!("call_tree", formats::call_tree, formats::call_tree_seeds),
+    target!("speedscope", formats::speedscope, formats::speedscope_seeds),
+    target!("recording", formats::recording, formats::recording_seeds),
+    target!("otlp", formats::otlp, formats::otlp_seeds),
     target!("text", profiles::text, profiles::text_seeds),
     target!("push_json", requests::json, requests::json_seeds),
     target!("push_proto", requests::proto, requests::proto_seeds),

@@ -19,8 +19,9 @@ static RULES: LazyLock<[(Regex, &str); 5]> = LazyLock::new(|| {
             "${keep}_",
         ),
         (
-            // Class$$Lambda$12.0x0000000800fd7318, Class$$Lambda.0x00007f12, Class$$Lambda$12/0x8f
-            rule(r"^(?<keep>.+\$\$Lambda)(?:\$?[0-9]*[./](?:0x)?[0-9a-f]+|[0-9]+)$"),
+            // Class$$Lambda$12.0x0000000800fd7318, Class$$Lambda.0x00007f12, Class$$Lambda$12/0x8f;
+            // Class$$Lambda$9+0x00007f12/728739494 of OpenJDK itself
+            rule(r"^(?<keep>.+\$\$Lambda)(?:\$?[0-9]*[./+](?:0x)?[0-9a-f]+(?:/[0-9]+)?|[0-9]+)$"),
             "${keep}_",
         ),
         (
@@ -67,6 +68,7 @@ mod tests {
             ("org/a/B$$Lambda$669.0x0000000800fd7318", "org/a/B$$Lambda_"),
             ("Fib$$Lambda.0x00007ffa600c4da0", "Fib$$Lambda_"),
             ("Fib$$Lambda$1/0x0000", "Fib$$Lambda_"),
+            ("Fib$$Lambda$9+0x00007fd7/728739494", "Fib$$Lambda_"),
             ("Fib$$Lambda", "Fib$$Lambda"),
             (
                 "jdk/internal/reflect/GeneratedMethodAccessor31",
