@@ -1,5 +1,7 @@
 //! Every format of `/ingest` and OTLP, sent to a real process and found by query.
 
+#![allow(clippy::unwrap_used)]
+
 mod harness;
 
 use std::io::{Read as _, Write as _};
@@ -310,6 +312,9 @@ async fn recordings_of_java_become_all_their_profiles() {
     }
 }
 
+/// Path, headers, body, status, and a part of the text.
+type Refused<'a> = (&'a str, &'a [(&'a str, &'a str)], &'a [u8], u16, &'a str);
+
 #[tokio::test]
 async fn refusals_have_the_status_that_clients_know() {
     let dir = tempfile::tempdir().unwrap();
@@ -318,7 +323,7 @@ async fn refusals_have_the_status_that_clients_know() {
     let long = format!("/ingest?name=a%7Bx%3D{}%7D", "v".repeat(2049));
     let bomb = gzip(&vec![b'\n'; 2 << 20]);
     let gzipped = ("content-encoding", "gzip");
-    let rows: [(&str, &[(&str, &str)], &[u8], u16, &str); 14] = [
+    let rows: [Refused<'_>; 14] = [
         (
             "/ingest",
             &[],

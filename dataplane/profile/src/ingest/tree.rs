@@ -1,4 +1,4 @@
-//! Call trees in binary: the nodes of [`super::nodes`], one per function; the
+//! Call trees in binary: nodes as in `nodes.rs`, one per function; the
 //! first is the root and has no name.
 
 use super::nodes::Nodes;

@@ -1,4 +1,4 @@
-//! Tries of collapsed stacks in binary: the nodes of [`super::nodes`], whose
+//! Tries of collapsed stacks in binary: nodes as in `nodes.rs`, whose
 //! names put together give the text `main;foo;bar`, cut anywhere.
 
 use super::nodes::Nodes;

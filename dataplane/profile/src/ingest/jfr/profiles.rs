@@ -118,7 +118,7 @@ pub(super) struct Correlation {
 #[derive(Debug)]
 pub(super) struct Profiles {
     pub(super) stacks: Stacks,
-    /// By kind, in the order of [`KINDS`].
+    /// By kind, in the order of `KINDS`.
     rows: Vec<Rows<Correlation>>,
     event: String,
     /// Nanoseconds that a sample of time counts for; 0 is one each.
