@@ -57,7 +57,7 @@ pub fn latest(results: &Results) -> String {
         (None, Some(case)) => {
             let profiles = case.runs.first().map_or(0, |run| run.pushed.profiles);
             let what = format!(
-                "Push: {} node(s), replication factor {0}, {profiles} profiles, median of {}",
+                "Push: nodes {}, replication factor {0}, profiles {profiles}, median of {}",
                 case.nodes,
                 case.runs.len()
             );
