@@ -1,7 +1,7 @@
 //! Measures what storing given profiles costs, in CPU time and memory:
 //!
 //! ```text
-//! cargo run --release -p pyroscope-store --example throughput -- dataplane/profile/tests/corpus/cpu-*.gz
+//! cargo run --release -p pyroscope-store --example pushes -- dataplane/profile/tests/corpus/cpu-*.gz
 //! ```
 
 use std::sync::Arc;
