@@ -6,6 +6,7 @@ use super::chain::{Chained, End};
 use super::disk::DiskFile;
 use super::format::{FrameError, HEADER_LEN, Header};
 use super::reader::{Damage, Item, Reader};
+use super::record::is_padding;
 
 /// What reading a segment found, apart from its records.
 #[derive(Debug, PartialEq, Eq)]
@@ -91,7 +92,7 @@ impl Found {
         while let Some(item) = reader.next()? {
             let (at, frame) = match item {
                 Item::Record { at, frame, payload } => {
-                    if !payload.is_empty() {
+                    if !is_padding(payload) {
                         each(at, payload);
                     }
                     self.end = at + frame.total_len();

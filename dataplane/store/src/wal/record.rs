@@ -5,6 +5,18 @@ use profile::{LabelError, Labels};
 use super::format::MAX_PAYLOAD;
 
 const KIND_PROFILE: u8 = 1;
+const KIND_PADDING: u8 = 0;
+
+/// Returns a payload of `len` bytes that stands for nothing: a repair fills with
+/// it what a crash left out of a write.
+pub(crate) fn padding(len: usize) -> Vec<u8> {
+    vec![KIND_PADDING; len]
+}
+
+/// Tells whether a payload stands for nothing.
+pub(crate) fn is_padding(payload: &[u8]) -> bool {
+    payload.first().is_none_or(|kind| *kind == KIND_PADDING)
+}
 
 /// A pushed profile as the log keeps it.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,5 +1,6 @@
 //! Leaving the log, after it was read, as one that was never damaged.
 
+use std::io;
 use std::path::{Path, PathBuf};
 
 use tracing::{info, warn};
@@ -11,6 +12,7 @@ use super::disk::{Disk, DiskFile};
 use super::format::{self, Header, Link};
 use super::found::Found;
 use super::reader::{Item, Reader};
+use super::record::padding;
 
 /// Bytes that are written at a time.
 const CHUNK: usize = 1 << 20;
@@ -102,9 +104,28 @@ fn settle<F: DiskFile>(
             write_all_at(file, &frame.encode(sync), at)?;
             write_all_at(file, payload, at + format::FRAME_LEN as u64)?;
         }
+        fill(file, sync, found)?;
         file.sync_data()
     };
     write().map_err(failed("sync", path))
+}
+
+/// Fills the holes of the last write, where no space for a new file left them in
+/// their place: the successor will claim all up to the end, and a hole in that
+/// would pass for damage.
+fn fill<F: DiskFile>(file: &F, sync: u64, found: &Found) -> io::Result<()> {
+    let holes = found.torn.iter().filter(|torn| torn.at < found.end);
+    for hole in holes {
+        let room = hole.len.checked_sub(format::FRAME_LEN as u64);
+        let Some(room) = room.filter(|room| *room <= format::MAX_PAYLOAD as u64) else {
+            continue;
+        };
+        let back = u32::try_from(hole.at - found.proven).unwrap_or_default();
+        let mut frame = Vec::new();
+        format::write_frame(&mut frame, sync, back, &padding(room as usize));
+        write_all_at(file, &frame, hole.at)?;
+    }
+    Ok(())
 }
 
 /// A file with the intact records of a damaged segment, which is in quarantine
