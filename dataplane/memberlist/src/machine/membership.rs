@@ -121,6 +121,10 @@ impl Machine {
             }
             return;
         }
+        if state == NodeState::Left {
+            self.remind(&suspect.node);
+            return;
+        }
         if state != NodeState::Alive && !anew {
             return;
         }
@@ -204,11 +208,24 @@ impl Machine {
         self.send_all(peer, &parts);
     }
 
-    /// Answers an outdated accusation: if it is about this node, the accuser has missed its objection, which is
-    /// therefore repeated.
+    /// Answers an accusation that the accuser would not make if it had heard all: this node's own objection is
+    /// repeated, and so is the goodbye of a node that has left.
     fn remind(&mut self, accused: &str) {
-        let repeats = *accused == *self.name && !self.leaving;
-        if repeats && !self.membership_broadcasts.contains(&self.name) {
+        let Some(node) = self.nodes.get(accused) else {
+            return;
+        };
+        let name = Arc::clone(&node.name);
+        if self.membership_broadcasts.contains(&name) {
+            return;
+        }
+        if node.state == NodeState::Left {
+            let goodbye = Accusation {
+                incarnation: node.incarnation,
+                node: name.to_string(),
+                from: name.to_string(),
+            };
+            self.queue_membership(&name, &Message::Dead(goodbye));
+        } else if name == self.name && !self.leaving {
             self.announce_self();
         }
     }

@@ -300,6 +300,39 @@ fn who_accuses_this_node_of_the_past_is_reminded() {
 }
 
 #[test]
+fn who_suspects_a_node_that_has_left_is_told_of_its_goodbye() {
+    let mut machine = with_nodes(4);
+    let goodbye = accusation("a", 3, "a");
+    accept(&mut machine, Message::Dead(goodbye.clone()));
+    let repeated = |machine: &mut Machine, from: u64, to: u64| {
+        let mut repeated = 0;
+        run_between(
+            machine,
+            after(from),
+            after(to),
+            |machine, now, peer, message| match message {
+                Message::Dead(dead) if dead.node == "a" => {
+                    assert_eq!(dead, goodbye);
+                    repeated += 1;
+                }
+                other => answer_pings(machine, now, peer, other),
+            },
+        );
+        repeated
+    };
+    assert_ne!(repeated(&mut machine, 0, 8), 0);
+    assert_eq!(repeated(&mut machine, 8, 10), 0, "told often enough");
+    for (incarnation, from) in [(3, 10), (1, 18)] {
+        accept(
+            &mut machine,
+            Message::Suspect(accusation("a", incarnation, "b")),
+        );
+        assert_ne!(repeated(&mut machine, from, from + 8), 0);
+    }
+    assert_eq!(state(&machine, "a"), Some(NodeState::Left));
+}
+
+#[test]
 fn an_accusation_after_an_objection_that_was_missed_begins_anew() {
     let mut machine = with_nodes(2);
     accept(&mut machine, Message::Suspect(accusation("a", 1, "b")));
