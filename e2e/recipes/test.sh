@@ -6,6 +6,8 @@ cd "$(dirname "$0")/../.."
 logs=build/test
 mkdir -p $logs
 export INSTA_UPDATE=no
+# Nothing is built a second time there, and what is kept for that takes gigabytes.
+if [[ ${CI:-} == true ]]; then export CARGO_INCREMENTAL=0; fi
 
 # Always the whole workspace: with fewer packages, cargo unites features differently and builds
 # the dependencies a second time.
@@ -51,5 +53,6 @@ done
 echo
 grep -hE '^test .* FAILED$|^--- FAIL' $logs/*.log 2>/dev/null
 printf '%s\n' "${summary[@]}"
+echo "disk: $(du -shc target build 2>/dev/null | awk 'END { print $1 }') built, $(df -h --output=avail . | tail -n 1 | tr -d ' ') left"
 echo "$total_passed passed, $total_failed failed"
 ((total_failed == 0))
