@@ -18,7 +18,7 @@ const PORT: u16 = 7946;
 const SEEDS: usize = 3;
 /// Nodes that start at one moment. 128 nodes of dskit that start at once on two
 /// cores refuse each other's push/pulls for longer than [`PATIENCE`].
-const WAVE: usize = 8;
+const WAVE: usize = 4;
 const BETWEEN_WAVES: Duration = Duration::from_secs(4);
 /// Longest wait for anything but the detector; far longer than it takes on a
 /// machine that has nothing else to do.
@@ -130,6 +130,21 @@ impl Cluster {
         patience: Duration,
         wanted: impl Fn(&Event) -> bool,
     ) -> Result<Vec<Event>> {
+        let found = self.gather(what, count, patience, wanted)?;
+        if found.len() < count {
+            bail!("{} of {count} nodes came as far as {what:?}", found.len())
+        }
+        Ok(found)
+    }
+
+    /// As [`Self::collect`], but contents itself with what came in time.
+    pub(crate) fn gather(
+        &self,
+        what: &str,
+        count: usize,
+        patience: Duration,
+        wanted: impl Fn(&Event) -> bool,
+    ) -> Result<Vec<Event>> {
         let deadline = Instant::now() + patience;
         let mut found = Vec::with_capacity(count);
         while found.len() < count {
@@ -137,9 +152,7 @@ impl Cluster {
             match self.events.recv_timeout(left) {
                 Ok(event) if wanted(&event) => found.push(event),
                 Ok(_) => {}
-                Err(RecvTimeoutError::Timeout) => {
-                    bail!("{} of {count} nodes came as far as {what:?}", found.len())
-                }
+                Err(RecvTimeoutError::Timeout) => break,
                 Err(RecvTimeoutError::Disconnected) => bail!("all nodes ended before {what:?}"),
             }
         }

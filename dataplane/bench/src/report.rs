@@ -136,6 +136,17 @@ fn times(comparison: &Comparison) -> Vec<Row> {
         row("value reaches all, median", "ms", all, Some(LATENCY)),
         row("value reaches all, worst", "ms", all_worst, None),
     ];
+    let stragglers = |rounds: &Vec<Converged>| -> f64 {
+        let all: usize = rounds.iter().map(|round| round.stragglers).sum();
+        all as f64
+    };
+    let stragglers = both(&comparison.converged, stragglers);
+    if stragglers.rust + stragglers.go > 0.0 {
+        rows.insert(
+            1,
+            row("join: do not know all in time", "nodes", stragglers, None),
+        );
+    }
     if let Some(detected) = &comparison.detected {
         let first = both(detected, |detected| median(&detected.first));
         let last = both(detected, |detected| median(&detected.last));

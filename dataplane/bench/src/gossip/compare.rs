@@ -1,5 +1,6 @@
 //! Both sides, several sizes.
 
+use std::fs;
 use std::io::{Write, stderr};
 use std::path::PathBuf;
 use std::process::{Child, Stdio};
@@ -122,7 +123,7 @@ struct Phases<'p> {
 
 impl Phases<'_> {
     fn run<T: DeserializeOwned>(&self, side: &str, phase: Phase) -> Result<T> {
-        finish(self.spawn(side, phase)?)
+        self.finish(self.spawn(side, phase)?)
     }
 
     /// Detection is a matter of timers, so both sides wait at the same time.
@@ -130,8 +131,8 @@ impl Phases<'_> {
         let rust = self.spawn("rust", Phase::Detect)?;
         let go = self.spawn("go", Phase::Detect)?;
         Ok(Sides {
-            rust: finish(rust)?,
-            go: finish(go)?,
+            rust: self.finish(rust)?,
+            go: self.finish(go)?,
         })
     }
 
@@ -161,10 +162,17 @@ impl Phases<'_> {
             .context("cannot start a phase")?;
         Ok((child, what))
     }
-}
 
-fn finish<T: DeserializeOwned>((child, what): (Child, String)) -> Result<T> {
-    let output = child.wait_with_output()?;
-    ensure!(output.status.success(), "{what}: {}", output.status);
-    serde_json::from_slice(&output.stdout).with_context(|| format!("{what}: unreadable result"))
+    /// Reads the result of a phase, and keeps it in a file: a later phase may fail.
+    fn finish<T: DeserializeOwned>(&self, (child, what): (Child, String)) -> Result<T> {
+        let output = child.wait_with_output()?;
+        ensure!(output.status.success(), "{what}: {}", output.status);
+        let file = self
+            .plan
+            .folder
+            .join(format!("{}.json", what.replace(' ', "-")));
+        fs::write(&file, &output.stdout)
+            .with_context(|| format!("cannot write {}", file.display()))?;
+        serde_json::from_slice(&output.stdout).with_context(|| format!("{what}: unreadable result"))
+    }
 }

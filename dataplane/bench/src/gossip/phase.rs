@@ -3,7 +3,7 @@
 use std::thread;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
 
@@ -19,6 +19,9 @@ const STAGGER: Duration = Duration::from_secs(30);
 const STARTING: Duration = Duration::from_secs(5);
 /// Quiet time between the last value and the idle window.
 const CALM: Duration = Duration::from_secs(5);
+/// With more than one node in so many that do not converge there is no cluster
+/// to measure.
+const MOST_STRAGGLERS: usize = 20;
 /// Longest wait for a crash to be known everywhere: suspicion alone may take
 /// over four minutes in a cluster of 128.
 const DETECTION_PATIENCE: Duration = Duration::from_secs(400);
@@ -52,8 +55,11 @@ pub struct Run {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Converged {
     /// Seconds from the start of the last wave of nodes until each knew all
-    /// members and saw each of their instances ACTIVE.
+    /// members and saw each of their instances ACTIVE; how long was waited for
+    /// it if some did not come so far.
     pub seconds: f64,
+    /// Nodes that did not come so far.
+    pub stragglers: usize,
 }
 
 /// How values spread and what an idle cluster costs, per node.
@@ -90,7 +96,8 @@ pub struct Steady {
 pub struct Detected {
     /// Seconds until the first survivor knew, of each crash.
     pub first: Vec<f64>,
-    /// Seconds until all survivors knew.
+    /// Seconds until all survivors knew; how long was waited for it if some
+    /// never did.
     pub last: Vec<f64>,
 }
 
@@ -168,7 +175,7 @@ impl Run {
             let named = |(name, _): &(String, i64)| Some(name) == event.id.as_ref();
             event.event == Kind::Lost && killed.iter().any(named)
         };
-        let lost = cluster.collect(
+        let lost = cluster.gather(
             "lost",
             survivors * victims.len(),
             DETECTION_PATIENCE,
@@ -180,7 +187,15 @@ impl Run {
         };
         for (name, at) in &killed {
             let events = lost.iter().filter(|event| event.id.as_ref() == Some(name));
-            let delays: Vec<f64> = events.map(|event| seconds(*at, event.at)).collect();
+            let mut delays: Vec<f64> = events.map(|event| seconds(*at, event.at)).collect();
+            let missing = survivors.saturating_sub(delays.len());
+            ensure!(
+                missing <= survivors / MOST_STRAGGLERS,
+                "{missing} of {survivors} nodes do not know of {name} after {DETECTION_PATIENCE:?}"
+            );
+            if missing > 0 {
+                delays.push(DETECTION_PATIENCE.as_secs_f64());
+            }
             detected
                 .first
                 .push(delays.iter().copied().fold(f64::NAN, f64::min));
@@ -192,13 +207,20 @@ impl Run {
     fn joined(&self) -> Result<(Cluster, Converged)> {
         let (cluster, released) = Cluster::start(&self.launch)
             .with_context(|| format!("see {}", self.launch.log.display()))?;
-        let events = cluster.expect(Kind::Converged)?;
-        let delays: Vec<f64> = events
-            .iter()
-            .map(|event| seconds(released, event.at))
-            .collect();
+        let nodes = cluster.len();
+        let events = cluster.gather("converged", nodes, PATIENCE, |event| {
+            event.event == Kind::Converged
+        })?;
+        let stragglers = nodes - events.len();
+        ensure!(
+            stragglers <= nodes / MOST_STRAGGLERS,
+            "{stragglers} of {nodes} nodes do not know all others after {PATIENCE:?}"
+        );
+        let delays = events.iter().map(|event| seconds(released, event.at));
+        let waited = (stragglers > 0).then_some(PATIENCE.as_secs_f64());
         let converged = Converged {
-            seconds: worst(&delays),
+            seconds: worst(&delays.chain(waited).collect::<Vec<f64>>()),
+            stragglers,
         };
         Ok((cluster, converged))
     }
