@@ -12,6 +12,7 @@
 
 mod assembly;
 pub mod call_site;
+pub mod growth;
 pub mod ingest;
 pub mod labels;
 pub mod merge;
@@ -25,6 +26,7 @@ pub mod time;
 pub mod tree;
 
 pub use call_site::CallSite;
+pub use growth::growth;
 pub use labels::{LabelError, LabelLimits, Labels};
 pub use merge::PprofMerge;
 pub use pprof::PprofError;

@@ -9,11 +9,11 @@ use profile::{
 };
 use prost::Message as _;
 use proto::reader::v1::{
-    MergeFormat, MergeRequest, MergeResponse, SelectRequest, SelectResponse, SeriesLabels,
+    MergeFormat, MergeRequest, MergeResponse, Run, SelectRequest, SelectResponse, SeriesLabels,
 };
 use rustc_hash::FxHashMap;
 
-use crate::head::{Head, Reading, Series, SeriesView, SymbolView};
+use crate::head::{Head, Reading, Selected, Series, SeriesView, SymbolView};
 use crate::tenant::Tenant;
 
 /// A span of time in Unix milliseconds, both ends included.
@@ -53,6 +53,14 @@ pub enum QueryError {
     /// Keys are 16 bytes each.
     #[error("the keys have {0} bytes, which is no multiple of 16")]
     Keys(usize),
+    /// Bases are 16 bytes for each key, or none at all.
+    #[error("the bases have {bases} bytes and the keys {keys}")]
+    Bases {
+        /// Bytes of the bases.
+        bases: usize,
+        /// Bytes of the keys.
+        keys: usize,
+    },
     /// The merge format is none that is known.
     #[error("{0} is no merge format")]
     Format(i32),
@@ -103,18 +111,13 @@ impl Criteria {
         })
     }
 
-    /// Gives the profiles that match to `each`, with the labels of their series.
-    /// What is pushed meanwhile is not among them.
-    fn read<'a>(&self, series: &'a SeriesView, mut each: impl FnMut(&'a Labels, Reading<'_>)) {
-        for series_of_type in series.iter() {
-            if !self.selector.matches(&series_of_type.labels) {
-                continue;
-            }
-            let selected = series.select(series_of_type, self.range);
-            for profile in selected.profiles() {
-                each(&series_of_type.labels, profile);
-            }
-        }
+    /// Iterates over the series that match, with what is selected of each. What
+    /// is pushed meanwhile is not part of it.
+    fn read<'a>(&'a self, series: &'a SeriesView) -> impl Iterator<Item = (&'a Series, Selected)> {
+        let matching = series
+            .iter()
+            .filter(|series| self.selector.matches(&series.labels));
+        matching.map(|of_type| (of_type, series.select(of_type, self.range)))
     }
 }
 
@@ -126,7 +129,7 @@ pub(crate) fn select(
     let Some(tenant) = tenant else {
         return Ok(SelectResponse::default());
     };
-    let (series, symbols) = tenant.head.of_type(&criteria.profile_type);
+    let (view, symbols) = tenant.head.of_type(&criteria.profile_type);
     let mut totals = Totals {
         symbols,
         call_site: criteria.call_site.clone(),
@@ -135,19 +138,69 @@ pub(crate) fn select(
     let mut groups = Groups::default();
     let mut response = SelectResponse::default();
     let mut keys = BytesMut::new();
-    criteria.read(&series, |labels, profile| {
-        if profile.is_unchanged() {
-            return;
+    for (series, selected) in criteria.read(&view) {
+        let mut runs = Runs::new(series, &selected, response.timestamps.len());
+        for profile in selected.readings() {
+            if profile.is_cumulative() {
+                runs.push(response.timestamps.len(), profile.base());
+            }
+            // Of a base it is not known, only that others may know it.
+            let total = match profile.is_base() {
+                true => 0,
+                false => totals.of(profile),
+            };
+            keys.put_slice(&profile.id());
+            response.timestamps.push(profile.timestamp());
+            response.totals.push(total);
+            let group = groups.index(series.labels.only(&request.group_by));
+            response.series_index.push(group);
         }
-        keys.put_slice(&profile.id());
-        response.timestamps.push(profile.timestamp());
-        response.totals.push(totals.of(profile));
-        let group = groups.index(labels.only(&request.group_by));
-        response.series_index.push(group);
-    });
+        response.runs.append(&mut runs.runs);
+    }
     response.keys = keys.freeze();
     response.series = groups.labels;
     Ok(response)
+}
+
+/// Notes which profiles of a series grow, and since which.
+struct Runs<'a> {
+    runs: Vec<Run>,
+    labels: &'a Labels,
+}
+
+impl<'a> Runs<'a> {
+    /// Begins with what is before the range, if anything is.
+    fn new(series: &'a Series, selected: &Selected, first: usize) -> Self {
+        let mut runs = Self {
+            runs: Vec::new(),
+            labels: &series.labels,
+        };
+        if let Some(before) = selected.before() {
+            runs.begin(first, Some(before));
+        }
+        runs
+    }
+
+    fn push(&mut self, profile: usize, base: Option<([u8; 16], i64)>) {
+        let end = |run: &Run| run.first as usize + run.count as usize;
+        if self.runs.last().map(end) != Some(profile) {
+            self.begin(profile, base);
+        }
+        if let Some(run) = self.runs.last_mut() {
+            run.count += 1;
+        }
+    }
+
+    fn begin(&mut self, first: usize, base: Option<([u8; 16], i64)>) {
+        self.runs.push(Run {
+            series: self.labels.fingerprint(),
+            // Bounded by the memory of the head.
+            first: first as u32,
+            count: 0,
+            base: base.map_or_else(Bytes::new, |(id, _)| Bytes::copy_from_slice(&id)),
+            base_timestamp: base.map_or(0, |(_, timestamp)| timestamp),
+        });
+    }
 }
 
 /// Numbers the label sets of a response.
@@ -208,32 +261,36 @@ pub(crate) fn merge(
     let criteria = Criteria::parse(&request.select.clone().unwrap_or_default())?;
     let format =
         MergeFormat::try_from(request.format).map_err(|_| QueryError::Format(request.format))?;
-    let (keys, []) = request.keys.as_chunks::<16>() else {
-        return Err(QueryError::Keys(request.keys.len()));
-    };
-    let mut missing: HashSet<[u8; 16]> = keys.iter().copied().collect();
-    let wanted = missing.clone();
+    let wanted = wanted(request)?;
+    let mut missing: HashSet<[u8; 16]> = wanted.keys().copied().collect();
     let mut sums: FxHashMap<u32, i64> = FxHashMap::default();
     let mut merged = Profile::default();
     if let Some(tenant) = tenant {
         let (series, symbols) = tenant.head.of_type(&criteria.profile_type);
-        criteria.read(&series, |_, profile| {
-            if !wanted.contains(&profile.id()) {
-                return;
+        for (_, selected) in criteria.read(&series) {
+            for profile in selected.readings() {
+                let reading = match wanted.get(&profile.id()) {
+                    None => continue,
+                    Some(None) => Some(profile.as_it_is()),
+                    Some(Some(base)) => selected.against(profile, *base),
+                };
+                let Some(reading) = reading else {
+                    continue;
+                };
+                missing.remove(&profile.id());
+                for (stack, value) in reading.samples() {
+                    let sum = sums.entry(stack).or_default();
+                    *sum = sum.saturating_add(value);
+                }
             }
-            missing.remove(&profile.id());
-            for (stack, value) in profile.samples() {
-                let sum = sums.entry(stack).or_default();
-                *sum = sum.saturating_add(value);
-            }
-        });
+        }
         let mut sums: Vec<(u32, i64)> = sums.into_iter().collect();
         // The same profiles always merge to the same bytes.
         sums.sort_unstable();
         merged = symbols.profile(sums.into_iter());
     }
+    let keys = request.keys.as_chunks::<16>().0.iter();
     let missing = keys
-        .iter()
         .filter(|key| missing.remove(*key))
         .flatten()
         .copied()
@@ -242,6 +299,25 @@ pub(crate) fn merge(
         data: encode(&merged, &criteria, format),
         missing,
     })
+}
+
+/// Reads which profiles a request asks for, and since which other one if it is not
+/// for their values as they are.
+fn wanted(request: &MergeRequest) -> Result<HashMap<[u8; 16], Option<[u8; 16]>>, QueryError> {
+    let (keys, []) = request.keys.as_chunks::<16>() else {
+        return Err(QueryError::Keys(request.keys.len()));
+    };
+    let (bases, rest) = request.bases.as_chunks::<16>();
+    let is_fitting = bases.is_empty() || bases.len() == keys.len();
+    if !is_fitting || !rest.is_empty() {
+        return Err(QueryError::Bases {
+            bases: request.bases.len(),
+            keys: request.keys.len(),
+        });
+    }
+    let bases = bases.iter().map(|base| (*base != [0; 16]).then_some(*base));
+    let bases = bases.chain(std::iter::repeat(None));
+    Ok(keys.iter().copied().zip(bases).collect())
 }
 
 fn encode(merged: &Profile, criteria: &Criteria, format: MergeFormat) -> Bytes {

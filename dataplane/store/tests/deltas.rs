@@ -6,11 +6,11 @@ mod fixture;
 
 use std::collections::BTreeMap;
 
-use fixture::{Opened, TENANT, id, keys, merge, open, pprof, push, raw, request};
+use fixture::{Opened, TENANT, bases, id, keys, merge, open, pprof, push, raw, request};
 use profile::{Labels, Profile, Tree};
 use proptest::prelude::*;
-use proto::reader::v1::{MergeFormat, SelectRequest};
-use pyroscope_store::{IncomingProfile, TimeRange};
+use proto::reader::v1::{MergeFormat, MergeRequest, SelectRequest, SelectResponse};
+use pyroscope_store::{IncomingProfile, QueryError, TimeRange};
 
 /// The profiler counts it from the start of the process.
 const GROWING: &str = "memory:alloc_space:bytes:space:bytes";
@@ -51,29 +51,47 @@ fn incoming(of: &Heap, labels: &[(&str, &str)]) -> IncomingProfile {
     }
 }
 
-/// Growth per stack of each profile within a range, by time and identity.
-fn model(stored: &BTreeMap<u64, Heap>, range: TimeRange) -> Vec<(u64, [i64; STACKS.len()])> {
-    let mut by_time: Vec<&Heap> = stored.values().collect();
-    by_time.sort_by_key(|heap| (heap.time, id(heap.n)));
-    let pairs = by_time.windows(2).filter_map(|pair| {
-        let (before, heap) = (pair[0], pair[1]);
-        let mut grown = heap.counters;
-        for (value, before) in grown.iter_mut().zip(before.counters) {
-            if *value >= before {
-                *value -= before;
-            }
-        }
-        let within = (range.start..=range.end).contains(&heap.time);
-        (within && grown != [0; 3]).then_some((heap.n, grown))
-    });
-    pairs.collect()
+/// A profile within a range: its growth per stack since which other one, if it has
+/// one before it.
+struct Grown {
+    n: u64,
+    since: Option<(u64, [i64; STACKS.len()])>,
 }
 
-fn tree(grown: &[(u64, [i64; STACKS.len()])]) -> Tree {
+impl Grown {
+    fn values(&self) -> [i64; STACKS.len()] {
+        self.since.map_or([0; STACKS.len()], |(_, values)| values)
+    }
+}
+
+/// What is within a range, by time and identity.
+fn model(stored: &BTreeMap<u64, Heap>, range: TimeRange) -> Vec<Grown> {
+    let mut by_time: Vec<&Heap> = stored.values().collect();
+    by_time.sort_by_key(|heap| (heap.time, id(heap.n)));
+    let before = std::iter::once(None).chain(by_time.iter().map(Some));
+    let grown = by_time.iter().zip(before).map(|(heap, before)| Grown {
+        n: heap.n,
+        since: before.map(|before| {
+            let mut grown = heap.counters;
+            for (value, before) in grown.iter_mut().zip(before.counters) {
+                if *value >= before {
+                    *value -= before;
+                }
+            }
+            (before.n, grown)
+        }),
+    });
+    let within = |heap: &Heap| (range.start..=range.end).contains(&heap.time);
+    let grown = by_time.iter().zip(grown);
+    let grown = grown.filter_map(|(heap, grown)| within(heap).then_some(grown));
+    grown.collect()
+}
+
+fn tree(grown: &[Grown]) -> Tree {
     let mut tree = Tree::default();
-    for (_, values) in grown {
-        for (stack, value) in STACKS.iter().zip(values) {
-            tree.insert(stack.iter().copied(), *value);
+    for grown in grown {
+        for (stack, value) in STACKS.iter().zip(grown.values()) {
+            tree.insert(stack.iter().copied(), value);
         }
     }
     tree
@@ -87,16 +105,18 @@ fn check(opened: &Opened, stored: &BTreeMap<u64, Heap>, range: TimeRange) {
     };
     let want = model(stored, range);
     let response = opened.database.select(TENANT, &select).unwrap();
-    let ids: Vec<[u8; 16]> = want.iter().map(|(n, _)| id(*n)).collect();
-    let totals: Vec<i64> = want.iter().map(|(_, values)| values.iter().sum()).collect();
+    let ids: Vec<[u8; 16]> = want.iter().map(|grown| id(grown.n)).collect();
+    let totals: Vec<i64> = want.iter().map(|it| it.values().iter().sum()).collect();
     assert_eq!(keys(&response), ids);
     assert_eq!(response.totals, totals);
+    let since = want.iter().map(|grown| Some(id(grown.since?.0)));
+    assert_eq!(bases(&response), since.collect::<Vec<_>>());
     let below = SelectRequest {
         call_site: vec!["main".to_owned(), "read".to_owned()],
         ..select.clone()
     };
     let response = opened.database.select(TENANT, &below).unwrap();
-    let read: Vec<i64> = want.iter().map(|(_, values)| values[1]).collect();
+    let read: Vec<i64> = want.iter().map(|grown| grown.values()[1]).collect();
     assert_eq!(response.totals, read);
     let merged = merge(&opened.database, TENANT, select, MergeFormat::Tree);
     assert_eq!(merged, tree(&want).encode());
@@ -178,7 +198,76 @@ async fn what_is_current_is_read_as_it_is() {
         .database
         .select(TENANT, &request(GROWING, "{}"))
         .unwrap();
-    assert_eq!(response.totals, [5]);
+    assert_eq!(response.totals, [0, 5], "of the first it is not known");
+}
+
+/// Another holder may know a profile in between, or only the one before.
+#[tokio::test]
+async fn growth_can_be_asked_for_since_any_profile() {
+    let temp = tempfile::tempdir().unwrap();
+    let opened = open(temp.path());
+    let heap = |n: u64, counters| Heap {
+        n,
+        time: n as i64,
+        counters,
+    };
+    let heaps = [heap(1, [4, 0, 9]), heap(2, [6, 1, 9]), heap(3, [7, 3, 2])];
+    let profiles = heaps.iter().map(|heap| incoming(heap, &[])).collect();
+    push(&opened.database, profiles).await.unwrap();
+    let mut asked = MergeRequest {
+        select: Some(SelectRequest {
+            start: 3,
+            ..request(GROWING, "{}")
+        }),
+        keys: id(3).to_vec().into(),
+        ..MergeRequest::default()
+    };
+    for (base, want) in [
+        (Some(id(2)), Some([1, 2, 2])),
+        (Some(id(1)), Some([3, 3, 2])),
+        (Some([0; 16]), Some([7, 3, 2])),
+        (None, Some([7, 3, 2])),
+        (Some(id(4)), None),
+    ] {
+        asked.bases = base.iter().flatten().copied().collect();
+        let response = opened.database.merge(TENANT, &asked).unwrap();
+        let is_missing = response.missing == asked.keys;
+        let since = want.map(|values| Grown {
+            n: 3,
+            since: Some((0, values)),
+        });
+        assert_eq!(response.data, tree(since.as_slice()).encode(), "{base:?}");
+        assert_eq!(is_missing, want.is_none());
+    }
+    asked.bases = vec![0; 32].into();
+    assert!(matches!(
+        opened.database.merge(TENANT, &asked),
+        Err(QueryError::Bases {
+            bases: 32,
+            keys: 16
+        })
+    ));
+}
+
+/// So that a querier does not take one before it for the last.
+#[tokio::test]
+async fn a_series_says_what_is_before_a_range_in_which_it_has_nothing() {
+    let temp = tempfile::tempdir().unwrap();
+    let opened = open(temp.path());
+    let profiles = some().iter().map(|heap| incoming(heap, &[])).collect();
+    push(&opened.database, profiles).await.unwrap();
+    let select = |profile_type| SelectRequest {
+        start: 50,
+        ..request(profile_type, "{}")
+    };
+    let response = opened.database.select(TENANT, &select(GROWING)).unwrap();
+    let [run] = &*response.runs else {
+        panic!("{response:?}")
+    };
+    assert_eq!((&*run.base, run.count), (&id(12)[..], 0));
+    assert_eq!(run.base_timestamp, 12);
+    let response = opened.database.select(TENANT, &select(CURRENT)).unwrap();
+    assert_eq!(response, SelectResponse::default());
 }
 
 #[tokio::test]

@@ -123,6 +123,7 @@ fn database_answer(opened: &Opened, query: &Query) -> (Answer, Tree) {
         select: Some(select),
         keys: response.keys.clone(),
         format: MergeFormat::Tree.into(),
+        ..MergeRequest::default()
     };
     let merged = opened.database.merge(TENANT, &request).unwrap();
     assert!(merged.missing.is_empty());

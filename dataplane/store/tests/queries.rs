@@ -187,6 +187,7 @@ async fn a_merge_takes_what_is_asked_and_names_what_is_missing() {
         select: Some(request(CPU, r#"{service_name="a"}"#)),
         keys: asked.into(),
         format: MergeFormat::Tree.into(),
+        ..MergeRequest::default()
     };
     let response = opened.database.merge(TENANT, &request).unwrap();
     let mut expected = Tree::default();
@@ -234,6 +235,7 @@ async fn reads_are_consistent_while_profiles_are_pushed() {
                 select: Some(select),
                 keys: response.keys,
                 format: MergeFormat::Tree.into(),
+                ..MergeRequest::default()
             };
             let merged = database.merge(TENANT, &request).unwrap();
             assert!(merged.missing.is_empty());

@@ -35,6 +35,31 @@ pub struct SelectResponse {
     pub series_index: ::prost::alloc::vec::Vec<u32>,
     #[prost(message, repeated, tag = "5")]
     pub series: ::prost::alloc::vec::Vec<SeriesLabels>,
+    /// Which of the profiles have values that count from the start of the process
+    /// that was profiled. The totals of these are what they grew by since the
+    /// profile before, as far as this holder knows it.
+    #[prost(message, repeated, tag = "6")]
+    pub runs: ::prost::alloc::vec::Vec<Run>,
+}
+/// Successive profiles of one series at one holder. A series that has none in the
+/// range has a run of none, which tells what is before the range.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Run {
+    /// Hash of the labels of the series, the same at each holder.
+    #[prost(fixed64, tag = "1")]
+    pub series: u64,
+    /// Number of the first profile; the others follow it.
+    #[prost(uint32, tag = "2")]
+    pub first: u32,
+    #[prost(uint32, tag = "3")]
+    pub count: u32,
+    /// Identity of the profile before the first. Empty: the holder has none, and
+    /// the first is known only as the base of those after it.
+    #[prost(bytes = "bytes", tag = "4")]
+    pub base: ::prost::bytes::Bytes,
+    /// Unix milliseconds.
+    #[prost(int64, tag = "5")]
+    pub base_timestamp: i64,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct SeriesLabels {
@@ -52,13 +77,18 @@ pub struct MergeRequest {
     pub keys: ::prost::bytes::Bytes,
     #[prost(enumeration = "MergeFormat", tag = "3")]
     pub format: i32,
+    /// 16 bytes per profile: the one since which its growth is asked for. Zeros, or
+    /// none at all: its values as they are.
+    #[prost(bytes = "bytes", tag = "4")]
+    pub bases: ::prost::bytes::Bytes,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct MergeResponse {
     /// A function-name tree, or a pprof profile, as `format` asked.
     #[prost(bytes = "bytes", tag = "1")]
     pub data: ::prost::bytes::Bytes,
-    /// Keys of the request that this holder no longer has, 16 bytes each.
+    /// Keys of the request that this holder does not have, or whose base it does not
+    /// have, 16 bytes each.
     #[prost(bytes = "bytes", tag = "2")]
     pub missing: ::prost::bytes::Bytes,
 }

@@ -1,10 +1,13 @@
 //! The querier: answers questions about profiles from all their holders.
 
 mod assign;
+mod growth;
 mod limits;
 mod merge;
 mod read;
 mod render;
+#[cfg(test)]
+mod replicas;
 mod series;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -355,13 +358,10 @@ impl Querier {
             group_by: request.group_by,
             ..select
         };
-        let answers = self.readers.select(tenant, &select).await?;
         let limit = request.limit.and_then(|limit| usize::try_from(limit).ok());
-        let series = block_in_place(|| {
-            let mut builder = SeriesBuilder::new(select.start, step as i64);
-            answers.iter().for_each(|held| builder.add(held));
-            builder.finish(aggregation, limit)
-        });
+        let mut builder = SeriesBuilder::new(select.start, step as i64);
+        self.readers.totals(tenant, &select, &mut builder).await?;
+        let series = block_in_place(|| builder.finish(aggregation, limit));
         Ok(SelectSeriesResponse { series })
     }
 

@@ -10,7 +10,7 @@ use std::{future::Future, sync::Arc, time::Duration};
 use futures::{StreamExt as _, stream::FuturesUnordered};
 use proto::{
     ingester::v1::ingester_service_client::IngesterServiceClient,
-    reader::v1::{SelectRequest, SelectResponse},
+    reader::v1::{Run, SelectRequest, SelectResponse},
 };
 use tonic::{Request, Response, Status, transport::Channel};
 use tracing::warn;
@@ -84,16 +84,7 @@ impl Readers {
     /// # Errors
     ///
     /// As [`Self::ask`].
-    pub(crate) async fn select(
-        &self,
-        tenant: &TenantId,
-        select: &SelectRequest,
-    ) -> Result<Vec<SelectResponse>, Status> {
-        let answers = self.select_with_holders(tenant, select).await?;
-        Ok(answers.into_iter().map(|answer| answer.message).collect())
-    }
-
-    pub(super) async fn select_with_holders(
+    pub(super) async fn select(
         &self,
         tenant: &TenantId,
         select: &SelectRequest,
@@ -170,12 +161,24 @@ fn complete(answer: SelectResponse) -> Result<SelectResponse, Status> {
     let whole = answer.keys.len() == profiles * KEY_BYTES
         && answer.totals.len() == profiles
         && answer.series_index.len() == profiles
-        && answer.series_index.iter().all(known);
+        && answer.series_index.iter().all(known)
+        && are_in_order(&answer.runs, profiles);
     if whole {
         Ok(answer)
     } else {
         Err(Status::internal("the columns of its answer do not match"))
     }
+}
+
+/// Tells whether each run is of profiles that exist and are of no other.
+fn are_in_order(runs: &[Run], profiles: usize) -> bool {
+    let mut end = 0;
+    runs.iter().all(|run| {
+        let first = run.first as usize;
+        let follows = end <= first;
+        end = first + run.count as usize;
+        follows && end <= profiles && matches!(run.base.len(), 0 | KEY_BYTES)
+    })
 }
 
 #[cfg(test)]
@@ -192,6 +195,7 @@ mod tests {
             totals: vec![1],
             series_index: vec![0],
             series: vec![SeriesLabels::default()],
+            runs: Vec::new(),
         };
         assert!(complete(whole.clone()).is_ok());
         let short = SelectResponse {
@@ -201,8 +205,23 @@ mod tests {
         assert!(complete(short).is_err());
         let unknown_series = SelectResponse {
             series: Vec::new(),
-            ..whole
+            ..whole.clone()
         };
         assert!(complete(unknown_series).is_err());
+        let with_runs = |runs: &[(u32, u32)]| {
+            let run = |&(first, count)| Run {
+                first,
+                count,
+                ..Run::default()
+            };
+            complete(SelectResponse {
+                runs: runs.iter().map(run).collect(),
+                ..whole.clone()
+            })
+        };
+        assert!(with_runs(&[(0, 0), (0, 1), (1, 0)]).is_ok());
+        for wrong in [&[(0, 2)][..], &[(u32::MAX, u32::MAX)], &[(0, 1), (0, 1)]] {
+            assert!(with_runs(wrong).is_err(), "{wrong:?}");
+        }
     }
 }

@@ -1,13 +1,17 @@
 //! Time series from profile totals; pure.
 
-use std::collections::{BTreeMap, HashMap, hash_map::Entry};
+use std::collections::BTreeMap;
 
 use proto::{
     reader::v1::SelectResponse,
     types::v1::{LabelPair, Point, Series, TimeSeriesAggregationType},
 };
+use rustc_hash::{FxHashMap, FxHashSet};
 
-use super::assign::{Key, keys};
+use super::{
+    assign::Key,
+    growth::{self, Base, Bases},
+};
 
 /// Sum and count of the profiles of one step.
 #[derive(Debug, Default, Clone, Copy)]
@@ -16,14 +20,19 @@ struct Step {
     count: u32,
 }
 
+/// Label names and values.
+type Pairs = Vec<(String, String)>;
+
 /// Collects totals of profiles, each profile once, into steps.
 #[derive(Debug)]
 pub(crate) struct SeriesBuilder {
     start: i64,
     step: i64,
-    /// The total that each profile counts with.
-    seen: HashMap<Key, i64, rustc_hash::FxBuildHasher>,
-    series: BTreeMap<Vec<(String, String)>, BTreeMap<i64, Step>>,
+    seen: FxHashSet<Key>,
+    /// Profiles whose growth none of the holders so far has told, with their
+    /// times.
+    open: FxHashMap<Key, (i64, Pairs)>,
+    series: BTreeMap<Pairs, BTreeMap<i64, Step>>,
 }
 
 impl SeriesBuilder {
@@ -33,15 +42,16 @@ impl SeriesBuilder {
         Self {
             start,
             step: step.max(1),
-            seen: HashMap::default(),
+            seen: FxHashSet::default(),
+            open: FxHashMap::default(),
             series: BTreeMap::new(),
         }
     }
 
-    /// Adds what one holder has; a profile seen before counts with the lesser
-    /// total (see [`super::assign`] for why).
-    pub(crate) fn add(&mut self, held: &SelectResponse) {
-        let labels: Vec<Vec<(String, String)>> = held
+    /// Adds what one holder has. Growth counts that is since the profile before;
+    /// none at all is no point.
+    pub(crate) fn add(&mut self, held: &SelectResponse, bases: &Bases) {
+        let labels: Vec<Pairs> = held
             .series
             .iter()
             .map(|series| {
@@ -53,35 +63,50 @@ impl SeriesBuilder {
                     .collect()
             })
             .collect();
-        let columns = held
-            .timestamps
-            .iter()
-            .zip(&held.totals)
-            .zip(&held.series_index);
-        for (key, ((&time, &total), &index)) in keys(&held.keys).zip(columns) {
+        let columns = held.totals.iter().zip(&held.series_index);
+        for ((profile, known), (&total, &index)) in growth::held(held).zip(columns) {
+            let base = bases.of(&profile.key);
             let Some(labels) = labels.get(index as usize) else {
                 continue;
             };
-            let known = match self.seen.entry(key) {
-                Entry::Vacant(entry) => {
-                    entry.insert(total);
-                    None
-                }
-                Entry::Occupied(mut entry) if total < *entry.get() => Some(entry.insert(total)),
-                Entry::Occupied(_) => continue,
-            };
-            let step = self.step_of(time);
-            let steps = match self.series.get_mut(labels) {
-                Some(steps) => steps,
-                None => self.series.entry(labels.clone()).or_default(),
-            };
-            let step = steps.entry(step).or_default();
-            match known {
-                None => step.count += 1,
-                Some(known) => step.sum -= known as f64,
+            if base == Base::Unknown || self.seen.contains(&profile.key) {
+                continue;
             }
-            step.sum += total as f64;
+            if base != known {
+                let labels = || (profile.timestamp, labels.clone());
+                self.open.entry(profile.key).or_insert_with(labels);
+                continue;
+            }
+            self.seen.insert(profile.key);
+            self.open.remove(&profile.key);
+            if total != 0 || base == Base::None {
+                self.count(labels, profile.timestamp, total);
+            }
         }
+    }
+
+    /// Returns the profiles whose growth no holder has told.
+    pub(crate) fn open(&self) -> FxHashSet<Key> {
+        self.open.keys().copied().collect()
+    }
+
+    /// Adds the growth of such a profile.
+    pub(crate) fn close(&mut self, key: &Key, total: i64) {
+        let open = self.open.remove(key);
+        if let Some((timestamp, labels)) = open.filter(|_| total != 0) {
+            self.count(&labels, timestamp, total);
+        }
+    }
+
+    fn count(&mut self, labels: &[(String, String)], timestamp: i64, total: i64) {
+        let step = self.step_of(timestamp);
+        let steps = match self.series.get_mut(labels) {
+            Some(steps) => steps,
+            None => self.series.entry(labels.to_vec()).or_default(),
+        };
+        let step = steps.entry(step).or_default();
+        step.count += 1;
+        step.sum += total as f64;
     }
 
     /// Returns the end of the step that `time` falls into.
@@ -115,7 +140,7 @@ impl SeriesBuilder {
 }
 
 fn proto_series(
-    labels: Vec<(String, String)>,
+    labels: Pairs,
     steps: BTreeMap<i64, Step>,
     aggregation: TimeSeriesAggregationType,
 ) -> Series {
@@ -141,7 +166,7 @@ fn proto_series(
 
 #[cfg(test)]
 mod tests {
-    use proto::reader::v1::SeriesLabels;
+    use proto::reader::v1::{Run, SeriesLabels};
 
     use super::*;
 
@@ -159,7 +184,28 @@ mod tests {
                 names: vec!["pod".into()],
                 values: vec!["a".into()],
             }],
+            runs: Vec::new(),
         }
+    }
+
+    /// The same, of a counter of which something is known before.
+    fn growing(profiles: &[(u8, i64, i64)]) -> SelectResponse {
+        let run = Run {
+            count: profiles.len() as u32,
+            base: vec![0; 16].into(),
+            ..Run::default()
+        };
+        SelectResponse {
+            runs: vec![run],
+            ..held(profiles)
+        }
+    }
+
+    fn builder(start: i64, answers: &[&SelectResponse]) -> SeriesBuilder {
+        let mut builder = SeriesBuilder::new(start, 100);
+        let bases = Bases::new(answers.iter().copied());
+        answers.iter().for_each(|held| builder.add(held, &bases));
+        builder
     }
 
     fn points(series: &[Series]) -> Vec<(i64, f64)> {
@@ -172,33 +218,48 @@ mod tests {
 
     #[test]
     fn replicas_count_once_and_points_lie_on_steps_from_the_start() {
-        let mut builder = SeriesBuilder::new(1000, 100);
-        builder.add(&held(&[
-            (1, 1000, 5),
-            (2, 1001, 7),
-            (3, 1100, 1),
-            (4, 1101, 2),
-        ]));
-        builder.add(&held(&[(1, 1000, 5), (4, 1101, 2)]));
+        let first = held(&[(1, 1000, 5), (2, 1001, 7), (3, 1100, 1), (4, 1101, 2)]);
+        let second = held(&[(1, 1000, 5), (4, 1101, 2)]);
+        let builder = builder(1000, &[&first, &second]);
         let series = builder.finish(TimeSeriesAggregationType::Sum, None);
         assert_eq!(points(&series), [(1000, 5.0), (1100, 8.0), (1200, 2.0)]);
     }
 
     #[test]
     fn growth_since_a_profile_that_a_holder_lacks_does_not_count_twice() {
-        let (lacking, whole) = (held(&[(2, 60, 9)]), held(&[(1, 50, 4), (2, 60, 5)]));
+        let (lacking, whole) = (growing(&[(2, 60, 9)]), growing(&[(1, 50, 4), (2, 60, 5)]));
         for answers in [[&lacking, &whole], [&whole, &lacking]] {
-            let mut builder = SeriesBuilder::new(0, 100);
-            answers.iter().for_each(|held| builder.add(held));
+            let builder = builder(0, &answers);
+            assert!(builder.open().is_empty());
             let series = builder.finish(TimeSeriesAggregationType::Average, None);
             assert_eq!(points(&series), [(100, 4.5)]);
         }
     }
 
     #[test]
+    fn growth_that_no_holder_has_told_is_open() {
+        let (first, second) = (growing(&[(1, 50, 4)]), growing(&[(2, 60, 9)]));
+        let mut builder = builder(0, &[&first, &second]);
+        assert_eq!(builder.open(), [[2; 16]].into_iter().collect());
+        builder.close(&[2; 16], 5);
+        builder.close(&[2; 16], 5);
+        let series = builder.finish(TimeSeriesAggregationType::Average, None);
+        assert_eq!(points(&series), [(100, 4.5)]);
+    }
+
+    #[test]
+    fn what_did_not_grow_is_no_point() {
+        let still = growing(&[(1, 50, 4), (2, 60, 0), (3, 250, 0)]);
+        let series = builder(0, &[&still]).finish(TimeSeriesAggregationType::Average, None);
+        assert_eq!(points(&series), [(100, 4.0)]);
+        let current = held(&[(1, 50, 4), (2, 60, 0)]);
+        let series = builder(0, &[&current]).finish(TimeSeriesAggregationType::Average, None);
+        assert_eq!(points(&series), [(100, 2.0)]);
+    }
+
+    #[test]
     fn an_average_is_over_the_profiles_of_a_step() {
-        let mut builder = SeriesBuilder::new(0, 100);
-        builder.add(&held(&[(1, 50, 5), (2, 60, 7)]));
+        let builder = builder(0, &[&held(&[(1, 50, 5), (2, 60, 7)])]);
         let series = builder.finish(TimeSeriesAggregationType::Average, None);
         assert_eq!(points(&series), [(100, 6.0)]);
     }

@@ -58,11 +58,17 @@ impl Series {
         let rows = Arc::clone(&self.rows.lock());
         let from = rows.partition_point(|row| row.timestamp < range.start);
         let to = rows.partition_point(|row| row.timestamp <= range.end);
+        let is_base = |row: &Row| row.is_cumulative && row.profile.sequence <= sequence;
+        let before = match is_counter(&self.profile_type) {
+            true => rows[..from].iter().rposition(is_base),
+            false => None,
+        };
         Selected {
             rows,
             from,
             to: to.max(from),
             sequence,
+            before,
         }
     }
 
@@ -78,15 +84,24 @@ impl Series {
 /// that profiles are to be read as differences: allocations and contention of
 /// Go, unless the label `__delta__` says that the client has done so.
 pub(crate) fn is_cumulative(pushed: &Labels, profile_type: &ProfileType) -> bool {
-    let counts = match &*profile_type.name {
+    is_counter(profile_type) && pushed.get(labels::DELTA) != Some("false")
+}
+
+fn is_counter(profile_type: &ProfileType) -> bool {
+    let counters = match &*profile_type.name {
         "memory" => ["alloc_objects", "alloc_space"],
         "block" => ["contentions", "delay"],
         _ => return false,
     };
-    pushed.get(labels::DELTA) != Some("false") && counts.contains(&&*profile_type.sample_type)
+    counters.contains(&&*profile_type.sample_type)
 }
 
 impl Row {
+    /// Identity and time.
+    fn name(&self) -> ([u8; 16], i64) {
+        (self.profile.id, self.timestamp)
+    }
+
     /// The same whatever the order of arrival.
     fn order(&self) -> (i64, [u8; 16]) {
         (self.timestamp, self.profile.id)
@@ -104,30 +119,54 @@ pub(crate) struct Selected {
     from: usize,
     to: usize,
     sequence: u64,
+    /// The last row before these whose values count from the start of the process
+    /// that was profiled.
+    before: Option<usize>,
 }
 
 impl Selected {
-    /// Iterates over the profiles by time. One that is only the base of later
-    /// ones is none.
-    pub(crate) fn profiles(&self) -> impl Iterator<Item = Reading<'_>> {
-        let visible = |row: &&Row| row.profile.sequence <= self.sequence;
-        let before = self.rows[..self.from].iter().rev();
-        let mut base = before.filter(visible).find(|row| row.is_cumulative);
-        let rows = self.rows[self.from..self.to].iter().filter(visible);
-        rows.filter_map(move |row| {
+    /// Iterates over the profiles by time, each with the one before it if its
+    /// values count from the start of the process that was profiled.
+    pub(crate) fn readings(&self) -> impl Iterator<Item = Reading<'_>> {
+        let mut before = self.before.map(|at| &self.rows[at]);
+        let rows = self.rows[self.from..self.to].iter();
+        let visible = rows.filter(|row| row.profile.sequence <= self.sequence);
+        visible.map(move |row| {
             if !row.is_cumulative {
-                return Some(Reading { row, base: None });
+                return Reading { row, base: None };
             }
-            let base = base.replace(row)?;
-            Some(Reading {
-                row,
-                base: Some(base),
-            })
+            let base = before.replace(row);
+            Reading { row, base }
         })
     }
 
+    /// Returns identity and time of the last profile before the range whose values
+    /// count from the start of the process that was profiled.
+    pub(crate) fn before(&self) -> Option<([u8; 16], i64)> {
+        self.before.map(|at| self.rows[at].name())
+    }
+
+    /// Returns a reading whose base is the profile of this identity, whether it
+    /// is the one before or not; `None` if the series does not have that.
+    pub(crate) fn against<'a>(
+        &'a self,
+        reading: Reading<'a>,
+        base: [u8; 16],
+    ) -> Option<Reading<'a>> {
+        let is_wanted = |row: &&Row| row.profile.id == base;
+        let base = match reading.base.filter(is_wanted) {
+            Some(before) => before,
+            None => self.rows.iter().find(is_wanted)?,
+        };
+        Some(Reading {
+            base: Some(base),
+            ..reading
+        })
+    }
+
+    /// Tells whether there is nothing, or only a base of later profiles.
     pub(crate) fn is_empty(&self) -> bool {
-        self.profiles().next().is_none()
+        self.readings().all(|reading| reading.is_base())
     }
 }
 
@@ -135,7 +174,7 @@ impl Selected {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Reading<'a> {
     row: &'a Row,
-    /// The profile before, of counters that the profiler never resets.
+    /// What its values are to be subtracted from.
     base: Option<&'a Row>,
 }
 
@@ -148,9 +187,26 @@ impl<'a> Reading<'a> {
         self.row.timestamp
     }
 
-    /// Tells whether no counter grew since the profile before.
-    pub(crate) fn is_unchanged(&self) -> bool {
-        self.base.is_some() && self.samples().next().is_none()
+    /// Tells whether the values count from the start of the process that was
+    /// profiled.
+    pub(crate) fn is_cumulative(&self) -> bool {
+        self.row.is_cumulative
+    }
+
+    /// Identity and time of the profile before, of values that grow.
+    pub(crate) fn base(&self) -> Option<([u8; 16], i64)> {
+        self.base.map(Row::name)
+    }
+
+    /// Tells whether it says nothing of itself: how much its values grew is not
+    /// known.
+    pub(crate) fn is_base(&self) -> bool {
+        self.is_cumulative() && self.base.is_none()
+    }
+
+    /// The reading of the values as they are.
+    pub(crate) fn as_it_is(self) -> Self {
+        Self { base: None, ..self }
     }
 
     /// Sum of the values.
@@ -165,8 +221,8 @@ impl<'a> Reading<'a> {
 
     /// Iterates over stack and value of each sample that has a value.
     ///
-    /// Of counters it is what they grew by since the profile before; one that
-    /// went down began anew.
+    /// Of counters it is what they grew by since the base; one that went down
+    /// began anew.
     pub(crate) fn samples(&self) -> impl Iterator<Item = (u32, i64)> + use<'a> {
         let mut base = self.base.map(Row::samples).into_iter().flatten().peekable();
         let grown = self.row.samples().map(move |(stack, value)| {
