@@ -88,6 +88,11 @@ pub mod rejection {
             const NAME: &'static str = "Rejections";
             const PACKAGE: &'static str = "rejection.v1";
         }
+
+        impl prost::Name for Refusals {
+            const NAME: &'static str = "Refusals";
+            const PACKAGE: &'static str = "rejection.v1";
+        }
     }
 }
 

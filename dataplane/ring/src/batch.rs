@@ -28,13 +28,13 @@ pub struct Call {
 pub enum Decision<'a, E> {
     /// Every item has its quorum.
     Success,
-    /// An item cannot get its quorum any more, or only with mixed errors.
+    /// Every item has its quorum but those that were [refused](Batch::refused).
+    Refused,
+    /// An item cannot get its quorum any more, and another attempt may.
     Failed {
         /// The item.
         item: usize,
-        /// Who is at fault.
-        family: Family,
-        /// The error of the call that decided.
+        /// The error that decided.
         error: &'a E,
     },
 }
@@ -50,7 +50,7 @@ pub enum Outcome<'a, E> {
     Failed {
         /// Who is at fault.
         family: Family,
-        /// The error of the call that decided.
+        /// The error that decided.
         error: &'a E,
     },
 }
@@ -65,16 +65,22 @@ pub enum Outcome<'a, E> {
 /// as one family of errors exceeds the errors that its set tolerates, or when
 /// its last result is in without a quorum; the error that decides is the one to
 /// report. Grafana dskit decides likewise (all orders of three results are in
-/// `tests/vectors/do_batch_rf3.json`).
+/// `tests/vectors/do_batch_rf3.json`), but for two things. Of errors of both
+/// families, none of which decides alone, it reports the last; here the instance
+/// is at fault whatever the order, for with it the item might have succeeded.
+/// And it fails the whole write with the first item; here items that were
+/// refused leave the others to go on.
 #[derive(Debug)]
 pub struct Batch<E> {
     calls: Vec<Call>,
-    /// The error of each call that failed.
-    errors: Vec<Option<(Family, E)>>,
+    /// The errors of calls, and of items that calls refused.
+    errors: Vec<E>,
     items: Vec<Item>,
     /// Items that are not decided.
     pending: usize,
-    /// The first item that failed.
+    /// Items that were refused.
+    refused: usize,
+    /// The first item that failed by another fault.
     failed: Option<usize>,
     /// Which calls have their result.
     recorded: Vec<bool>,
@@ -85,18 +91,25 @@ struct Item {
     max_errors: usize,
     missing_successes: usize,
     outstanding: usize,
-    client_errors: usize,
-    server_errors: usize,
-    last_error: Option<usize>,
+    client_errors: Errors,
+    server_errors: Errors,
     state: ItemState,
+}
+
+/// Errors of one family.
+#[derive(Clone, Copy, Debug, Default)]
+struct Errors {
+    count: usize,
+    /// Position among the errors of the batch.
+    last: usize,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum ItemState {
     Pending,
     Success,
-    /// Decided by the error of this call.
-    Failed(usize),
+    /// Decided by this error.
+    Failed(Family, usize),
 }
 
 impl<E> Batch<E> {
@@ -122,9 +135,10 @@ impl<E> Batch<E> {
         let items: Vec<Item> = items.iter().map(Item::new).collect();
         let is_pending = |item: &&Item| item.state == ItemState::Pending;
         Self {
-            errors: calls.iter().map(|_| None).collect(),
+            errors: Vec::new(),
             recorded: vec![false; calls.len()],
             pending: items.iter().filter(is_pending).count(),
+            refused: 0,
             failed: None,
             calls,
             items,
@@ -139,40 +153,98 @@ impl<E> Batch<E> {
     /// Records the result of a call for all its items. A second result of the
     /// same call, or one of a call that does not exist, is ignored.
     pub fn record(&mut self, call: usize, result: Result<(), (Family, E)>) {
-        if self.recorded.get(call).is_none_or(|recorded| *recorded) {
+        if !self.begin(call) {
             return;
         }
-        self.recorded[call] = true;
-        let family = result.as_ref().err().map(|(family, _)| *family);
-        self.errors[call] = result.err();
-        for &index in &self.calls[call].items {
-            let item = &mut self.items[index];
-            let was = item.state;
-            item.record(call, family);
-            if was != ItemState::Pending || item.state == ItemState::Pending {
-                continue;
-            }
-            self.pending -= 1;
-            if matches!(item.state, ItemState::Failed(_)) && self.failed.is_none() {
-                self.failed = Some(index);
+        let error = result
+            .err()
+            .map(|(family, error)| (family, self.keep(error)));
+        for at in 0..self.calls[call].items.len() {
+            self.record_item(self.calls[call].items[at], error);
+        }
+    }
+
+    /// Records that a call refused these of its items, each for its own error,
+    /// and took all others.
+    pub fn record_in_part(&mut self, call: usize, refused: Vec<(usize, E)>) {
+        if !self.begin(call) {
+            return;
+        }
+        let mut errors = HashMap::with_capacity(refused.len());
+        for (item, error) in refused {
+            errors.insert(item, (Family::Client, self.keep(error)));
+        }
+        for at in 0..self.calls[call].items.len() {
+            let item = self.calls[call].items[at];
+            self.record_item(item, errors.get(&item).copied());
+        }
+    }
+
+    /// Tells whether the result of a call is still to come.
+    fn begin(&mut self, call: usize) -> bool {
+        match self.recorded.get_mut(call) {
+            Some(recorded) => !std::mem::replace(recorded, true),
+            None => false,
+        }
+    }
+
+    fn keep(&mut self, error: E) -> usize {
+        self.errors.push(error);
+        self.errors.len() - 1
+    }
+
+    fn record_item(&mut self, index: usize, error: Option<(Family, usize)>) {
+        let item = &mut self.items[index];
+        if item.state != ItemState::Pending {
+            return;
+        }
+        item.record(error);
+        match item.state {
+            ItemState::Pending => return,
+            ItemState::Success => {}
+            ItemState::Failed(Family::Client, _) => self.refused += 1,
+            ItemState::Failed(Family::Server, _) => {
+                self.failed.get_or_insert(index);
             }
         }
+        self.pending -= 1;
     }
 
     /// Returns the decision on the whole write, once there is one. It does not
     /// change afterwards.
     pub fn decision(&self) -> Option<Decision<'_, E>> {
         if let Some(item) = self.failed {
-            return match self.outcome(item) {
-                Outcome::Failed { family, error } => Some(Decision::Failed {
-                    item,
-                    family,
-                    error,
-                }),
-                Outcome::Pending | Outcome::Success => None,
+            let ItemState::Failed(_, error) = self.items[item].state else {
+                return None;
             };
+            let error = &self.errors[error];
+            return Some(Decision::Failed { item, error });
         }
-        (self.pending == 0).then_some(Decision::Success)
+        if self.pending > 0 {
+            return None;
+        }
+        Some(match self.refused {
+            0 => Decision::Success,
+            _ => Decision::Refused,
+        })
+    }
+
+    /// Returns the items that their quorum refused, ascending, each with the last
+    /// refusal.
+    pub fn refused(&self) -> impl Iterator<Item = (usize, &E)> {
+        let items = self.items.iter().enumerate();
+        items.filter_map(|(index, item)| match item.state {
+            ItemState::Failed(Family::Client, error) => Some((index, &self.errors[error])),
+            _ => None,
+        })
+    }
+
+    /// Tells whether an item has its quorum.
+    ///
+    /// # Panics
+    /// Panics when there is no such item.
+    pub fn has_quorum(&self, item: usize) -> bool {
+        self.items[item].state == ItemState::Success
     }
 
     /// Whether a result of this call can still change how one of its items
@@ -219,12 +291,9 @@ impl<E> Batch<E> {
         match self.items[item].state {
             ItemState::Pending => Outcome::Pending,
             ItemState::Success => Outcome::Success,
-            ItemState::Failed(call) => match &self.errors[call] {
-                Some((family, error)) => Outcome::Failed {
-                    family: *family,
-                    error,
-                },
-                None => Outcome::Pending,
+            ItemState::Failed(family, error) => Outcome::Failed {
+                family,
+                error: &self.errors[error],
             },
         }
     }
@@ -238,9 +307,8 @@ impl Item {
             max_errors: set.max_errors,
             missing_successes,
             outstanding: addresses.len(),
-            client_errors: 0,
-            server_errors: 0,
-            last_error: None,
+            client_errors: Errors::default(),
+            server_errors: Errors::default(),
             state: if missing_successes == 0 {
                 ItemState::Success
             } else {
@@ -249,32 +317,33 @@ impl Item {
         }
     }
 
-    fn record(&mut self, call: usize, family: Option<Family>) {
-        if self.state != ItemState::Pending {
-            return;
-        }
+    /// Counts a result for an item that is not decided.
+    fn record(&mut self, error: Option<(Family, usize)>) {
         self.outstanding -= 1;
-        let exceeded = match family {
-            None => {
-                self.missing_successes -= 1;
-                false
-            }
-            Some(family) => self.count_error(call, family) > self.max_errors,
-        };
+        match error {
+            None => self.missing_successes -= 1,
+            Some((Family::Client, error)) => self.client_errors.add(error),
+            Some((Family::Server, error)) => self.server_errors.add(error),
+        }
+        let (client, server) = (self.client_errors, self.server_errors);
         if self.missing_successes == 0 {
             self.state = ItemState::Success;
-        } else if exceeded || self.outstanding == 0 {
-            self.state = ItemState::Failed(self.last_error.unwrap_or(call));
+        } else if client.count > self.max_errors {
+            self.state = ItemState::Failed(Family::Client, client.last);
+        } else if server.count > self.max_errors || self.outstanding == 0 {
+            self.state = match server.count {
+                // Instances that share an address make fewer results than
+                // there are instances.
+                0 => ItemState::Failed(Family::Client, client.last),
+                _ => ItemState::Failed(Family::Server, server.last),
+            };
         }
     }
+}
 
-    fn count_error(&mut self, call: usize, family: Family) -> usize {
-        self.last_error = Some(call);
-        let count = match family {
-            Family::Client => &mut self.client_errors,
-            Family::Server => &mut self.server_errors,
-        };
-        *count += 1;
-        *count
+impl Errors {
+    fn add(&mut self, error: usize) {
+        self.count += 1;
+        self.last = error;
     }
 }

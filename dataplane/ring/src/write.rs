@@ -23,8 +23,8 @@ pub struct WriteTimes {
 pub enum Step {
     /// Make this call, and report its answer.
     Call(usize),
-    /// Keep what this call carries, and deliver it later: the write has
-    /// succeeded without it.
+    /// Keep what this call carries, but what was refused, and deliver it later:
+    /// the write has succeeded without it.
     HandOff(usize),
 }
 
@@ -41,7 +41,8 @@ pub enum Step {
 ///
 /// The client is answered at the first [`decision`](Self::decision). Calls that
 /// run then go on; those that have not succeeded when the write has are handed
-/// off. Of a write that failed nothing is: its client tries again.
+/// off, without the items that were refused. Of a write that failed nothing is:
+/// its client tries again.
 #[derive(Debug)]
 pub struct Write<E> {
     batch: Batch<E>,
@@ -111,7 +112,7 @@ impl<E> Write<E> {
         }
         match self.batch.decision() {
             None => self.next_call(now).map(Step::Call),
-            Some(Decision::Success) => self.next_hand_off().map(Step::HandOff),
+            Some(Decision::Success | Decision::Refused) => self.next_hand_off().map(Step::HandOff),
             Some(Decision::Failed { .. }) => {
                 self.calls
                     .iter_mut()
@@ -165,6 +166,15 @@ impl<E> Write<E> {
         if let Some(Progress::Running { .. }) = self.calls.get(call) {
             self.batch.record(call, Err((Family::Server, error)));
             self.calls[call] = Progress::Missed;
+        }
+    }
+
+    /// Takes the answer of a running call that refused these of its items, and
+    /// took all others.
+    pub fn took_in_part(&mut self, call: usize, refused: Vec<(usize, E)>) {
+        if let Some(Progress::Running { .. }) = self.calls.get(call) {
+            self.batch.record_in_part(call, refused);
+            self.calls[call] = Progress::Done;
         }
     }
 
@@ -225,12 +235,17 @@ impl<E> Write<E> {
     }
 
     fn next_hand_off(&mut self) -> Option<usize> {
-        let is_left = |progress: &Progress<E>| {
-            matches!(progress, Progress::Waiting { .. } | Progress::Missed)
-        };
-        let call = self.calls.iter().position(is_left)?;
-        self.calls[call] = Progress::Done;
-        Some(call)
+        loop {
+            let is_left = |progress: &Progress<E>| {
+                matches!(progress, Progress::Waiting { .. } | Progress::Missed)
+            };
+            let call = self.calls.iter().position(is_left)?;
+            self.calls[call] = Progress::Done;
+            let items = &self.batch.calls()[call].items;
+            if items.iter().any(|&item| self.batch.has_quorum(item)) {
+                return Some(call);
+            }
+        }
     }
 }
 

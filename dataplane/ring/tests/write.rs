@@ -111,11 +111,7 @@ fn without_a_quorum_a_write_fails_at_its_deadline_and_hands_nothing_off() {
     assert!((10..100).contains(&attempts), "{attempts}");
     assert!(matches!(
         write.decision(),
-        Some(Decision::Failed {
-            family: Family::Server,
-            error: &"down",
-            ..
-        })
+        Some(Decision::Failed { error: &"down", .. })
     ));
     assert_eq!(steps(&mut write, now), []);
 }
@@ -134,13 +130,26 @@ fn a_refusal_is_not_tried_again_nor_handed_off() {
     steps(&mut write, ms(0));
     write.answered(0, LIMIT, ms(1));
     write.answered(1, LIMIT, ms(1));
-    assert!(matches!(
-        write.decision(),
-        Some(Decision::Failed {
-            family: Family::Client,
-            ..
-        })
-    ));
+    assert_eq!(write.decision(), Some(Decision::Refused));
+    write.answered(2, DOWN, ms(2));
+    assert_eq!(steps(&mut write, ms(2)), [], "nothing was taken");
+}
+
+#[test]
+fn what_is_refused_in_part_is_taken_and_handed_off_in_part() {
+    let batch = Batch::new(vec![set(&[0, 1, 2], 1), set(&[0, 1, 2], 1)]);
+    let mut write = Write::new(batch, |_| false, TIMES, ms(0));
+    steps(&mut write, ms(0));
+    write.took_in_part(0, vec![(1, "limit")]);
+    write.answered(2, DOWN, ms(1));
+    assert_eq!(write.decision(), None);
+    write.took_in_part(1, vec![(1, "limit")]);
+    assert_eq!(write.decision(), Some(Decision::Refused));
+    let refused: Vec<_> = write.batch().refused().collect();
+    assert_eq!(refused, [(1, &"limit")]);
+    assert_eq!(steps(&mut write, ms(1)), [Step::HandOff(2)]);
+    write.took_in_part(0, vec![(0, "late")]);
+    assert!(write.batch().has_quorum(0));
 }
 
 #[test]
@@ -237,7 +246,12 @@ proptest! {
                         running.insert((now + ms(after), call), answer);
                     }
                     Step::HandOff(call) => {
-                        prop_assert_eq!(write.decision(), Some(Decision::Success));
+                        let decision = write.decision();
+                        let kept = [Some(Decision::Success), Some(Decision::Refused)];
+                        prop_assert!(kept.contains(&decision), "{:?}", decision);
+                        let batch = write.batch();
+                        let items = &batch.calls()[call].items;
+                        prop_assert!(items.iter().any(|&item| batch.has_quorum(item)));
                         prop_assert!(!handed_off[call], "handed off once");
                         handed_off[call] = true;
                     }
@@ -266,7 +280,7 @@ proptest! {
                 let fates = [took[call], refused[call], handed_off[call]];
                 prop_assert_eq!(fates.iter().filter(|fate| **fate).count(), 1, "{:?}", fates);
             }
-        } else {
+        } else if let Some(Decision::Failed { .. }) = write.decision() {
             prop_assert!(handed_off.iter().all(|handed_off| !handed_off));
         }
     }

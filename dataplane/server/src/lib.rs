@@ -13,6 +13,7 @@ mod overrides;
 mod pages;
 pub mod process;
 mod querier;
+mod refusals;
 mod request_metrics;
 mod ring_metrics;
 mod ring_view;

@@ -25,3 +25,23 @@ pub struct Rejection {
     #[prost(string, tag = "4")]
     pub message: ::prost::alloc::string::String,
 }
+/// What an ingester did not store of a push, for good: a detail of the error that answers a
+/// distributor. It is small, for it travels in a header; all that is not listed was stored.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct Refusals {
+    #[prost(message, repeated, tag = "1")]
+    pub refusals: ::prost::alloc::vec::Vec<Refusal>,
+}
+/// Series that were refused for one reason.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Refusal {
+    /// Their positions in the request: number 8\*i+j is bit j, from the least, of byte i.
+    #[prost(bytes = "bytes", tag = "1")]
+    pub series: ::prost::bytes::Bytes,
+    /// The code of google.rpc.Code that each alone would be answered with.
+    #[prost(int32, tag = "2")]
+    pub code: i32,
+    /// Why, for people.
+    #[prost(string, tag = "3")]
+    pub message: ::prost::alloc::string::String,
+}

@@ -25,7 +25,7 @@ use prometheus_client::registry::Registry;
 use proto::push::v1::{PushRequest, PushResponse};
 use ring::Op;
 use tokio::sync::Semaphore;
-use tonic::{Code, Status};
+use tonic::Status;
 
 pub(crate) use rate::Rate;
 pub(crate) use relabel::Rules;
@@ -34,16 +34,12 @@ pub(crate) use replicate::{Ingesters, ReplicationOptions, Replicator};
 use crate::{
     overrides::{Limits, Overrides},
     ring_view::{RingView, unix_nanos, unix_seconds},
-    rpc::{Context, Rpc, TenantId, entries_of_push, retry_after, too_many},
+    rpc::{Context, Rpc, TenantId, entries_of_push, too_many},
 };
 use metrics::DiscardMetrics;
 use prepare::Outcome;
 use rate::RateLimiter;
 use rejection::Reason;
-
-/// When to push series again that were too many: silent ones make room in ten
-/// minutes, so that now and then one does.
-const SERIES_WAIT: Duration = Duration::from_secs(30);
 
 /// Takes pushes; cheap to clone.
 #[derive(Debug, Clone)]
@@ -176,32 +172,19 @@ impl Distributor {
                 wait,
             ));
         }
-        let profiles = outcome.prepared.len() as u64;
-        let written = self
+        let refused = self
             .replicator
             .write(tenant, limits.shard_size, outcome.prepared)
-            .await;
-        written.map_err(|status| {
-            if status.code() == Code::ResourceExhausted {
-                self.metrics
-                    .discarded(tenant, [(Reason::SeriesLimit, profiles)]);
-            }
-            series_limited(status)
-        })?;
-        if outcome.rejections.is_empty() {
+            .await?;
+        self.metrics.discarded(tenant, refused.reasons());
+        let mut rejections = outcome.rejections;
+        rejections.merge(refused);
+        if rejections.is_empty() {
             Ok(())
         } else {
-            Err(outcome.rejections.into_status())
+            Err(rejections.into_status())
         }
     }
-}
-
-/// Says when to try again what an ingester has refused for its series.
-fn series_limited(status: Status) -> Status {
-    if status.code() == Code::ResourceExhausted && retry_after(&status).is_none() {
-        return too_many(status.message(), SERIES_WAIT);
-    }
-    status
 }
 
 /// Returns how many requests are parsed at once: each takes memory beyond its own

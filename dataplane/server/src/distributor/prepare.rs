@@ -23,6 +23,8 @@ use crate::{overrides::Limits, rpc::TenantId};
 /// One profile of one series, ready to be sent.
 #[derive(Debug, Clone)]
 pub(crate) struct Prepared {
+    /// Position of its series in the request.
+    pub series: usize,
     /// The labels it is stored and sharded under.
     pub labels: Labels,
     /// Its position in the ring.
@@ -225,6 +227,7 @@ fn finish(
             }
         };
         Ok(Some(Prepared {
+            series,
             token: ring::token::token_for(tenant.as_str(), &labels.to_string()),
             id,
             raw,

@@ -1,12 +1,17 @@
 //! What of a push is refused and why; pure.
 
-use std::fmt::Write as _;
+use std::{fmt::Write as _, time::Duration};
 
 use profile::{LabelError, Labels, PprofError};
 use proto::rejection::v1;
 use tonic::{Code, Status};
 
-use crate::rpc::status_with;
+use super::prepare::Prepared;
+use crate::rpc::{retry_later, status_with};
+
+/// When to push series again that were too many: silent ones make room in ten
+/// minutes, so that now and then one does.
+const SERIES_WAIT: Duration = Duration::from_secs(30);
 
 /// Most bytes of rejections that are kept, labels and messages; further ones
 /// are counted. A request of the largest size may hold millions.
@@ -82,6 +87,15 @@ impl From<&PprofError> for Reason {
     }
 }
 
+impl From<Code> for Reason {
+    fn from(code: Code) -> Self {
+        match code {
+            Code::ResourceExhausted => Self::SeriesLimit,
+            _ => Self::MalformedProfile,
+        }
+    }
+}
+
 /// A series, or one profile of it, that is refused: always the client's fault.
 #[derive(Debug, Clone)]
 pub(crate) struct Rejection {
@@ -125,6 +139,16 @@ impl Rejection {
         }
     }
 
+    /// Refuses a profile for what a quorum of its ingesters said.
+    pub(crate) fn of_ingesters(profile: &Prepared, said: &Status) -> Self {
+        Self {
+            series: profile.series,
+            labels: profile.labels.clone(),
+            reason: said.code().into(),
+            message: said.message().to_owned(),
+        }
+    }
+
     fn kept_bytes(&self) -> usize {
         label_bytes(&self.labels) + self.message.len() + 64
     }
@@ -151,9 +175,13 @@ pub(crate) struct Rejections {
 
 impl Rejections {
     /// Adds one.
-    pub(crate) fn push(&mut self, mut rejection: Rejection) {
+    pub(crate) fn push(&mut self, rejection: Rejection) {
         self.count += 1;
-        self.tally(rejection.reason);
+        self.tally(rejection.reason, 1);
+        self.keep(rejection);
+    }
+
+    fn keep(&mut self, mut rejection: Rejection) {
         if label_bytes(&rejection.labels) > MAX_LABEL_BYTES {
             rejection.labels = Labels::default();
         }
@@ -162,6 +190,17 @@ impl Rejections {
             self.kept_bytes += bytes;
             self.kept.push(rejection);
         }
+    }
+
+    /// Adds all of another part of the same request.
+    pub(crate) fn merge(&mut self, other: Self) {
+        let reasons = other.reasons.iter();
+        for &(reason, count) in reasons {
+            self.tally(reason, count);
+        }
+        self.count += other.count;
+        other.kept.into_iter().for_each(|one| self.keep(one));
+        self.kept.sort_by_key(|one| one.series);
     }
 
     /// Tells whether nothing is refused.
@@ -174,20 +213,28 @@ impl Rejections {
         self.reasons.iter().copied()
     }
 
-    /// Answers for all of them: `invalid_argument`, with every rejection as text
-    /// and, as far as there is room, as [`v1::Rejections`].
+    /// Answers for all of them, with every rejection as text and, as far as there
+    /// is room, as [`v1::Rejections`]: `resource_exhausted` if some may be pushed
+    /// again later, otherwise `invalid_argument`.
     pub(crate) fn into_status(self) -> Status {
         let details = v1::Rejections {
             rejections: self.kept.iter().map(Rejection::to_proto).collect(),
             omitted: u32::try_from(self.count - self.kept.len()).unwrap_or(u32::MAX),
         };
+        if self
+            .reasons()
+            .any(|(reason, _)| reason == Reason::SeriesLimit)
+        {
+            let status = status_with(Code::ResourceExhausted, self.text(), &details);
+            return retry_later(&status, SERIES_WAIT);
+        }
         status_with(Code::InvalidArgument, self.text(), &details)
     }
 
-    fn tally(&mut self, reason: Reason) {
+    fn tally(&mut self, reason: Reason, count: u64) {
         match self.reasons.iter_mut().find(|(known, _)| *known == reason) {
-            Some((_, count)) => *count += 1,
-            None => self.reasons.push((reason, 1)),
+            Some((_, known)) => *known += count,
+            None => self.reasons.push((reason, count)),
         }
     }
 
@@ -269,6 +316,28 @@ mod tests {
             "series 1: empty profile; series 4: too old"
         );
         assert_eq!(status.code(), Code::InvalidArgument);
+    }
+
+    #[test]
+    fn what_ingesters_refuse_is_listed_with_the_rest_and_may_be_tried_again() {
+        let mut some = all([rejection(1, "empty profile"), rejection(4, "too old")]);
+        let limited = |series| Rejection {
+            reason: Reason::SeriesLimit,
+            ..rejection(series, "too many")
+        };
+        some.merge(all([limited(0), limited(2)]));
+        let told: Vec<_> = some.reasons().collect();
+        let expected = [(Reason::MalformedProfile, 2), (Reason::SeriesLimit, 2)];
+        assert_eq!(told, expected);
+        let status = some.into_status();
+        assert_eq!(status.code(), Code::ResourceExhausted);
+        assert_eq!(crate::rpc::retry_after(&status), Some(30));
+        assert_eq!(
+            status.message(),
+            "series 0: too many; series 1: empty profile; series 2: too many; series 4: too old"
+        );
+        let alone = all([limited(0)]).into_status();
+        assert_eq!(alone.message(), "too many");
     }
 
     #[test]

@@ -187,5 +187,4 @@ mod tests {
         assert!(rules.keeps_sample_type(&app, "inuse_space", "bytes"));
         assert!(rules.keeps_sample_type(&labels(&[]), "alloc_space", "bytes"));
     }
-
 }

@@ -31,7 +31,7 @@ use tracing::warn;
 
 pub(crate) use ingesters::Ingesters;
 
-use super::prepare::Prepared;
+use super::{prepare::Prepared, rejection::Rejections};
 use crate::{
     ring_view::{RingView, unix_seconds},
     rpc::TenantId,
@@ -125,23 +125,23 @@ impl Replicator {
         }
     }
 
-    /// Returns once a quorum of its ingesters has made each profile durable;
-    /// the other replicas are written in the background. A tenant writes to
-    /// `shard_size` ingesters, 0 being all.
+    /// Returns once a quorum of its ingesters has made each profile durable, or
+    /// refused it (limits, invalid profiles), and what was refused; the other
+    /// replicas are written in the background. A tenant writes to `shard_size`
+    /// ingesters, 0 being all.
     ///
     /// # Errors
     ///
     /// `unavailable` when a quorum cannot be reached in time or too much is
-    /// being written; an ingester's refusal (limits, invalid profiles) as it
-    /// came.
+    /// being written.
     pub(crate) async fn write(
         &self,
         tenant: &TenantId,
         shard_size: usize,
         profiles: Vec<Prepared>,
-    ) -> Result<(), Status> {
+    ) -> Result<Rejections, Status> {
         if profiles.is_empty() {
-            return Ok(());
+            return Ok(Rejections::default());
         }
         let batch = self.batch(tenant, shard_size, &profiles).await?;
         let shipments = shipments(&batch, profiles);
@@ -256,13 +256,10 @@ fn answer(status: &Status) -> Answer {
 /// Turns the deciding failure into the answer: a fault that is not the
 /// client's is one that the client may retry.
 fn verdict(error: &Status) -> Status {
-    match family(error) {
-        Family::Client => error.clone(),
-        Family::Server => Status::unavailable(format!(
-            "no quorum of ingesters took the push: {}",
-            error.message()
-        )),
-    }
+    Status::unavailable(format!(
+        "no quorum of ingesters took the push: {}",
+        error.message()
+    ))
 }
 
 #[cfg(test)]

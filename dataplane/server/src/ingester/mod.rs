@@ -14,7 +14,7 @@ use proto::{
     },
 };
 use ring::Op;
-use store::{Database, IncomingProfile, PushError, PushLimits, RejectReason, TimeRange};
+use store::{Database, IncomingProfile, PushError, PushLimits, TimeRange};
 use tokio::sync::Semaphore;
 use tonic::Status;
 use uuid::Uuid;
@@ -22,6 +22,7 @@ use xxhash_rust::xxh3::Xxh3;
 
 use crate::{
     overrides::Overrides,
+    refusals,
     ring_view::{RingView, unix_seconds},
     rpc::{Context, Rpc, TenantId, entries_of_push},
 };
@@ -89,14 +90,15 @@ impl Ingester {
     ///
     /// # Errors
     ///
-    /// As [`Self::store`].
+    /// As [`Self::store`], with the positions of series.
     pub(crate) async fn push(
         &self,
         tenant: &TenantId,
         request: PushRequest,
     ) -> Result<PushResponse, Status> {
-        let mut profiles = Vec::new();
-        for series in request.series {
+        let (mut profiles, mut positions) = (Vec::new(), Vec::new());
+        for (position, series) in request.series.into_iter().enumerate() {
+            positions.extend(series.samples.iter().map(|_| position));
             let labels = Labels::from_proto(series.labels)
                 .map_err(|error| Status::invalid_argument(error.to_string()))?;
             let text = labels.to_string();
@@ -107,7 +109,8 @@ impl Ingester {
                 view: None,
             }));
         }
-        self.store(tenant, profiles).await?;
+        let written = self.write(tenant, profiles).await;
+        written.map_err(|error| refusals::answer(&error, |index| positions[index]))?;
         Ok(PushResponse {})
     }
 
@@ -117,18 +120,27 @@ impl Ingester {
     /// # Errors
     ///
     /// `unavailable` for what passes, `resource_exhausted` for the limit of
-    /// series, `invalid_argument` for bad profiles. What is not refused is
-    /// stored in any case.
+    /// series, `invalid_argument` for bad profiles; the latter two list what is
+    /// [refused](refusals::listed) by its position. What is not refused is stored
+    /// in any case.
     pub(crate) async fn store(
         &self,
         tenant: &TenantId,
         profiles: Vec<IncomingProfile>,
     ) -> Result<(), Status> {
+        let written = self.write(tenant, profiles).await;
+        written.map_err(|error| refusals::answer(&error, |index| index))
+    }
+
+    async fn write(
+        &self,
+        tenant: &TenantId,
+        profiles: Vec<IncomingProfile>,
+    ) -> Result<(), PushError> {
         let limits = PushLimits {
             max_series: self.max_series(tenant),
         };
-        let pushed = self.database.push(tenant.as_str(), profiles, limits).await;
-        pushed.map_err(|error| refusal(&error))
+        self.database.push(tenant.as_str(), profiles, limits).await
     }
 
     /// Returns this ingester's share of the tenant's series; zero: any number.
@@ -164,24 +176,6 @@ fn identity(id: &str, labels: &str, raw: &[u8]) -> [u8; 16] {
         hash.digest128().to_be_bytes()
     };
     Uuid::try_parse(id).map_or_else(|_| derived(), Uuid::into_bytes)
-}
-
-/// Answers a refused push with the status that makes the caller do the right
-/// thing: retry, slow down, or give up.
-fn refusal(error: &PushError) -> Status {
-    let text = error.to_string();
-    let limited = |reason: &RejectReason| matches!(reason, RejectReason::SeriesLimit { .. });
-    if error.is_retryable() {
-        Status::unavailable(text)
-    } else if error
-        .rejected
-        .iter()
-        .any(|rejected| limited(&rejected.reason))
-    {
-        Status::resource_exhausted(text)
-    } else {
-        Status::invalid_argument(text)
-    }
 }
 
 /// Bounds how many reads compute at a time, so that however many there are they

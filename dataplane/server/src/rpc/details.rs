@@ -74,21 +74,16 @@ pub(crate) fn status_with<M: Message + Name>(
     message: impl Into<String>,
     detail: &M,
 ) -> Status {
-    let detail = Any {
-        type_url: format!("{TYPE_URL_PREFIX}{}", M::full_name()),
-        value: detail.encode_to_vec().into(),
-    };
-    let message = message.into();
-    let rich = RichStatus {
-        code: code as i32,
-        message: message.clone(),
-        details: vec![detail],
-    };
-    Status::with_details(code, message, rich.encode_to_vec().into())
+    add(&Status::new(code, message), detail)
 }
 
 /// Refuses a request that may be repeated after `wait`: 429 with `Retry-After`.
 pub(crate) fn too_many(message: impl Into<String>, wait: Duration) -> Status {
+    retry_later(&Status::resource_exhausted(message), wait)
+}
+
+/// Adds to an error that the request may be repeated after `wait`.
+pub(crate) fn retry_later(status: &Status, wait: Duration) -> Status {
     let delay = Delay {
         seconds: i64::try_from(wait.as_secs()).unwrap_or(i64::MAX),
         // Less than 10^9.
@@ -97,17 +92,36 @@ pub(crate) fn too_many(message: impl Into<String>, wait: Duration) -> Status {
     let info = RetryInfo {
         retry_delay: Some(delay),
     };
-    status_with(Code::ResourceExhausted, message, &info)
+    add(status, &info)
 }
 
 /// Returns after how many seconds to try again, if the error says so.
 pub(crate) fn retry_after(status: &Status) -> Option<u64> {
-    let detail = details(status)
-        .into_iter()
-        .find(|detail| detail.type_name() == RetryInfo::full_name())?;
-    let delay = RetryInfo::decode(detail.value).ok()?.retry_delay?;
+    let delay = detail::<RetryInfo>(status)?.retry_delay?;
     let seconds = u64::try_from(delay.seconds).ok()?;
     Some(seconds.saturating_add(u64::from(delay.nanos > 0)))
+}
+
+/// Returns the detail of this type, if the error has one.
+pub(crate) fn detail<M: Message + Name + Default>(status: &Status) -> Option<M> {
+    let detail = details(status)
+        .into_iter()
+        .find(|detail| detail.type_name() == M::full_name())?;
+    M::decode(detail.value).ok()
+}
+
+/// Returns an error with one more detail.
+fn add<M: Message + Name>(status: &Status, detail: &M) -> Status {
+    let mut rich = RichStatus {
+        code: status.code() as i32,
+        message: status.message().to_owned(),
+        details: details(status),
+    };
+    rich.details.push(Any {
+        type_url: format!("{TYPE_URL_PREFIX}{}", M::full_name()),
+        value: detail.encode_to_vec().into(),
+    });
+    Status::with_details(status.code(), status.message(), rich.encode_to_vec().into())
 }
 
 /// Returns the details of an error as Connect writes them.
@@ -133,8 +147,11 @@ pub(super) fn shortened(status: &Status, message_bytes: usize, detail_bytes: usi
         message: text.to_owned(),
         details: details(status),
     };
-    for detail in &mut rich.details {
-        detail.shorten(detail_bytes.saturating_sub(text.len()));
+    let excess = rich.encoded_len().saturating_sub(detail_bytes);
+    if excess > 0 {
+        for detail in &mut rich.details {
+            detail.shorten(detail.value.len().saturating_sub(excess));
+        }
     }
     if rich.encoded_len() > detail_bytes {
         rich.details.clear();
@@ -165,11 +182,6 @@ impl Any {
 
     /// Leaves out rejections from the end until `bytes` are enough.
     fn shorten(&mut self, bytes: usize) {
-        // A type URL and the framing of messages take about as much.
-        let bytes = bytes.saturating_sub(80);
-        if self.value.len() <= bytes {
-            return;
-        }
         let Some(mut all) = self.rejections() else {
             return;
         };
@@ -229,8 +241,12 @@ mod tests {
         let left = details(&short)[0].rejections().unwrap();
         assert!(left.rejections.len() > 10);
         assert_eq!(left.rejections.len() as u32 + left.omitted, 1000);
-        let wait = shortened(&too_many("x", Duration::from_secs(7)), 1000, 3000);
-        assert_eq!(retry_after(&wait), Some(7));
+        let both = retry_later(&status, Duration::from_secs(7));
+        let short = shortened(&both, 1001, 3000);
+        assert_eq!(retry_after(&short), Some(7));
+        let left = detail::<Rejections>(&short).unwrap();
+        assert_eq!(left.rejections.len() as u32 + left.omitted, 1000);
+        assert!((2500..=3000).contains(&short.details().len()));
     }
 
     #[test]

@@ -26,7 +26,7 @@ use serde::{Serialize, de::DeserializeOwned};
 use tonic::Status;
 
 pub(crate) use connect::error_response;
-pub(crate) use details::{retry_after, status_with, too_many};
+pub(crate) use details::{detail, retry_after, retry_later, status_with, too_many};
 pub(crate) use entries::of_push as entries_of_push;
 pub(crate) use protocol::Protocol;
 pub(crate) use tenant::{TENANT_HEADER, Tenancy, TenantId};

@@ -19,7 +19,7 @@ async fn answer(server: &Server, body: &Value) -> (u16, Option<String>, Value) {
 #[tokio::test]
 async fn too_much_at_once_is_429_and_says_when_to_retry() {
     let flags = [
-        "-distributor.ingestion-rate-limit-mb=0.001",
+        "-distributor.ingestion-rate-limit-mb=0.0001",
         "-distributor.ingestion-burst-size-mb=0.002",
     ];
     let server = Server::start(&flags).await;
@@ -33,11 +33,11 @@ async fn too_much_at_once_is_429_and_says_when_to_retry() {
     );
     let text = body["message"].as_str().expect("a message");
     assert!(
-        text.starts_with("push rate limit (1.0 KiB) exceeded while adding 1."),
+        text.starts_with("push rate limit (105 B) exceeded while adding 1."),
         "{text}"
     );
     let wait: u64 = wait.expect("a Retry-After").parse().expect("seconds");
-    assert!((1..=2).contains(&wait), "{wait}");
+    assert!((1..=20).contains(&wait), "{wait}");
     assert_eq!(body["details"][0]["type"], "google.rpc.RetryInfo");
 }
 
@@ -55,9 +55,65 @@ async fn too_many_series_are_429_and_say_when_to_retry() {
     );
     let text = body["message"].as_str().expect("a message");
     let says = "Maximum active series limit exceeded (2/2), reduce the number of active streams";
-    assert!(text.contains(says), "{text}");
-    assert!(wait.is_some());
+    assert!(text.starts_with(says), "{text}");
+    assert_eq!(wait.as_deref(), Some("30"));
     server.takes("a known one", &push_as("a", &raw)).await;
+}
+
+#[tokio::test]
+async fn series_within_the_limit_are_stored_and_the_others_listed() {
+    let server = Server::start(&["-ingester.max-local-series-per-tenant=2"]).await;
+    let raw = good().encode_to_vec();
+    let of = |service: &str| {
+        let labels = [("__name__", "process_cpu"), ("service_name", service)];
+        one_series(&labels, &raw)
+    };
+    let nameless = one_series(&[("service_name", "nameless")], &raw);
+    let body = json!({"series": [of("a"), of("a"), nameless, of("b"), of("c"), of("d")]});
+    for attempt in ["first", "again"] {
+        let (status, wait, body) = answer(&server, &body).await;
+        assert_eq!(
+            (status, wait.as_deref(), &body["code"]),
+            (429, Some("30"), &json!("resource_exhausted")),
+            "{attempt}: {body}"
+        );
+        let details = partial::rejections(&body);
+        let told: Vec<_> = details
+            .rejections
+            .iter()
+            .map(|one| (one.series, one.reason.as_str()))
+            .collect();
+        let expected = [
+            (2, "missing_labels"),
+            (4, "series_limit"),
+            (5, "series_limit"),
+        ];
+        assert_eq!(told, expected, "{attempt}");
+        let labels = &details.rejections[2].labels;
+        assert!(labels.iter().any(|pair| pair.value == "d"), "{labels:?}");
+        let text = body["message"].as_str().expect("a message");
+        for part in [
+            "series 2: invalid labels",
+            "; series 4: Maximum active series limit exceeded (2/2)",
+            "; series 5: Maximum active series limit exceeded (2/2)",
+        ] {
+            assert!(text.contains(part), "{text}");
+        }
+        for (service, total) in [("a", 4), ("b", 4), ("c", 0), ("d", 0)] {
+            assert_eq!(
+                server.node.total(service).await,
+                Ok(total),
+                "{attempt}: {service}"
+            );
+        }
+    }
+    let metrics = reqwest::get(server.node.url("/metrics"))
+        .await
+        .expect("metrics");
+    let metrics = metrics.text().await.expect("text");
+    let counted =
+        "pyroscope_discarded_samples_total{reason=\"series_limit\",tenant=\"anonymous\"} 4";
+    assert!(metrics.contains(counted), "{metrics}");
 }
 
 #[tokio::test]

@@ -5,7 +5,7 @@ use proto::rejection::v1::Rejections;
 use super::*;
 
 /// Decodes the details of an answer.
-fn rejections(answer: &Value) -> Rejections {
+pub(super) fn rejections(answer: &Value) -> Rejections {
     let detail = &answer["details"][0];
     assert_eq!(detail["type"], "rejection.v1.Rejections", "{answer}");
     let engine = base64::engine::general_purpose::STANDARD_NO_PAD;

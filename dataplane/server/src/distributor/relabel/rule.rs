@@ -347,7 +347,9 @@ mod tests {
             ..rule(RelabelAction::Replace, &["a"])
         };
         let long = "x".repeat(MAX_MADE_BYTES);
-        let Effect::Changed(made) = Rule::compile(&grow).unwrap().apply(&labels(&[("a", &long)]))
+        let Effect::Changed(made) = Rule::compile(&grow)
+            .unwrap()
+            .apply(&labels(&[("a", &long)]))
         else {
             panic!("it sets a label");
         };

@@ -13,7 +13,11 @@ use tonic::Status;
 use tracing::debug;
 
 use super::{Replicator, answer, family, is_said, shipment::Shipment, verdict};
-use crate::rpc::TenantId;
+use crate::{
+    distributor::rejection::{Rejection, Rejections},
+    refusals,
+    rpc::TenantId,
+};
 
 /// How long ingesters that are thought to be down are spared while others may
 /// make a quorum.
@@ -41,6 +45,8 @@ pub(super) struct Sending {
 /// How an attempt ended.
 enum Attempt {
     Answered(Result<(), (Family, Status)>),
+    /// The ingester refused these items for good and took the others.
+    InPart(Vec<(usize, Status)>),
     /// The ingester has no room, or too much is on its way to it: another
     /// attempt now would make that worse.
     NoRoom(Status),
@@ -75,7 +81,7 @@ impl Sending {
 
     /// Makes the calls, tells the decision as soon as it is certain, and sees
     /// every call to its end.
-    pub(super) async fn run(mut self, decided: oneshot::Sender<Result<(), Status>>) {
+    pub(super) async fn run(mut self, decided: oneshot::Sender<Result<Rejections, Status>>) {
         let mut decided = Some(decided);
         let mut attempts = FuturesUnordered::new();
         loop {
@@ -85,11 +91,11 @@ impl Sending {
                     Step::HandOff(call) => self.hand_off(call),
                 }
             }
-            if let Some(result) = self.result()
-                && let Some(decided) = decided.take()
+            if let Some(answer) = decided.take_if(|_| self.write.decision().is_some())
+                && let Some(result) = self.result()
             {
                 // The client may be gone; the write goes on all the same.
-                let _ = decided.send(result);
+                let _ = answer.send(result);
             }
             let timeout = self.write.next_timeout();
             if attempts.is_empty() && timeout.is_none() {
@@ -103,11 +109,23 @@ impl Sending {
         }
     }
 
-    fn result(&self) -> Option<Result<(), Status>> {
+    fn result(&self) -> Option<Result<Rejections, Status>> {
         Some(match self.write.decision()? {
-            Decision::Success => Ok(()),
+            Decision::Success => Ok(Rejections::default()),
+            Decision::Refused => Ok(self.refused()),
             Decision::Failed { error, .. } => Err(verdict(error)),
         })
+    }
+
+    fn refused(&self) -> Rejections {
+        let mut rejections = Rejections::default();
+        let Some(shipment) = self.shipments.first() else {
+            return rejections;
+        };
+        for (item, said) in self.write.batch().refused() {
+            rejections.push(Rejection::of_ingesters(shipment.profile(item), said));
+        }
+        rejections
     }
 
     fn call(&self, call: usize) -> &Call {
@@ -129,11 +147,12 @@ impl Sending {
 
     fn ended(&mut self, call: usize, attempt: Attempt) {
         let now = self.replicator.outbox.now();
-        if matches!(attempt, Attempt::Answered(Ok(()))) {
+        if matches!(attempt, Attempt::Answered(Ok(())) | Attempt::InPart(_)) {
             self.give_back(call);
         }
         match attempt {
             Attempt::Answered(answer) => self.write.answered(call, answer, now),
+            Attempt::InPart(refused) => self.write.took_in_part(call, refused),
             Attempt::NoRoom(status) => self.write.missed(call, status),
         }
     }
@@ -147,8 +166,16 @@ impl Sending {
 
     fn hand_off(&mut self, call: usize) {
         self.give_back(call);
-        let (id, shipment) = (&self.call(call).instance.id, &self.shipments[call]);
-        self.replicator.outbox.hand_off(id, &self.tenant, shipment);
+        let Call { instance, items } = self.call(call);
+        let batch = self.write.batch();
+        let kept = items.iter().filter(|&&item| batch.has_quorum(item));
+        let kept: Vec<usize> = kept.copied().collect();
+        let shipment = match kept.len() == items.len() {
+            true => Arc::clone(&self.shipments[call]),
+            false => Arc::new(self.shipments[call].only(kept)),
+        };
+        let outbox = &self.replicator.outbox;
+        outbox.hand_off(&instance.id, &self.tenant, &shipment);
     }
 }
 
@@ -183,7 +210,10 @@ impl Replicator {
         };
         debug!(ingester = id, addr, error = %status, "an ingester did not take a push");
         if family == Family::Client {
-            return Attempt::Answered(Err((family, status)));
+            return match refusals::listed(&status) {
+                Some(listed) => Attempt::InPart(shipment.items_at(listed)),
+                None => Attempt::Answered(Err((family, status))),
+            };
         }
         let text = format!("ingester {addr}: {}", status.message());
         let told = Status::new(status.code(), text);

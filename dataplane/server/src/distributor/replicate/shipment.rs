@@ -40,6 +40,22 @@ impl Shipment {
         &self.items
     }
 
+    /// Returns a profile of the push.
+    pub(super) fn profile(&self, item: usize) -> &Prepared {
+        &self.profiles[item]
+    }
+
+    /// Replaces positions in its message by the items there.
+    pub(super) fn items_at<T>(&self, positions: Vec<(usize, T)>) -> Vec<(usize, T)> {
+        let item = |(position, what)| Some((*self.items.get(position)?, what));
+        positions.into_iter().filter_map(item).collect()
+    }
+
+    /// Returns a shipment of some of the profiles of this one.
+    pub(super) fn only(&self, items: Vec<usize>) -> Self {
+        Self::new(Arc::clone(&self.profiles), items)
+    }
+
     /// Returns what it counts for while it is under way, in bytes.
     pub(super) fn bytes(&self) -> u64 {
         self.bytes
