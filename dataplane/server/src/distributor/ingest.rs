@@ -13,8 +13,9 @@ use profile::{
     ingest::{self as formats, IngestError, SampleTypeConfig, Series, metric_name},
     pprof,
 };
+use proto::rejection::v1::Rejections;
 use serde::Deserialize;
-use tonic::Status;
+use tonic::{Code, Status};
 
 use super::{
     Distributor, clean,
@@ -25,7 +26,7 @@ use crate::{
     admission::Share,
     overrides::Limits,
     ring_view::unix_nanos,
-    rpc::{Rpc, TenantId, error_response},
+    rpc::{Rpc, TenantId, detail, error_response},
 };
 pub(super) use body::{BodyError, inflate, is_gzip, read};
 use form::Form;
@@ -133,6 +134,8 @@ impl Format {
 enum Refusal {
     /// As the RPCs answer it.
     Status(Status),
+    /// A limit of rate or series is reached.
+    Limited(Status),
     /// With another status of HTTP.
     Http(StatusCode, String),
     /// The body is not what it says it is.
@@ -147,9 +150,17 @@ impl Refusal {
         Status::invalid_argument(error.to_string()).into()
     }
 
+    fn of_push(status: Status) -> Self {
+        match status.code() {
+            Code::ResourceExhausted => Self::Limited(status),
+            _ => Self::Status(status),
+        }
+    }
+
     fn into_response(self, format: Format) -> Response {
         let (status, message) = match self {
             Self::Status(status) => return error_response(&status),
+            Self::Limited(status) => return error_response(&limited(&status, format)),
             Self::Http(status, message) => (status, message),
             Self::Malformed(reason) => (
                 StatusCode::UNPROCESSABLE_ENTITY,
@@ -181,6 +192,22 @@ impl From<BodyError> for Refusal {
             BodyError::Refused(status) => Self::Status(status),
         }
     }
+}
+
+/// Words a limit as Grafana Pyroscope does, where series have an ID, which is
+/// empty.
+fn limited(status: &Status, format: Format) -> Status {
+    let rejected = detail::<Rejections>(status);
+    let first = rejected.and_then(|all| all.rejections.first().map(|first| first.series));
+    let text = format!(
+        "pushing IngestInput-{} failed push series with index {} and id  failed: \
+         resource_exhausted: {}",
+        format.as_str(),
+        first.unwrap_or_default(),
+        status.message()
+    );
+    let details = Bytes::copy_from_slice(status.details());
+    Status::with_details(status.code(), text, details)
 }
 
 /// Answers one request.
@@ -262,7 +289,9 @@ impl Distributor {
                 Ok::<_, Refusal>(prepare::prepare_parsed(&owner, parsed, &of_tenant, now))
             })
             .await??;
-        Ok(self.store(tenant, &limits, outcome).await?)
+        self.store(tenant, &limits, outcome)
+            .await
+            .map_err(Refusal::of_push)
     }
 }
 
