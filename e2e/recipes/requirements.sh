@@ -26,8 +26,7 @@ if [[ ${CLUSTER:-embedded} != current ]]; then
 fi
 if [[ ${1:-} == sdks ]]; then
     python3 -c 'import ensurepip, venv' 2>/dev/null || packages+=(python3-venv)
-    need nodejs node
-    need npm npm
+    need npm npm # any version; the Node that runs the program is one of its packages
     need default-jdk-headless javac
     need maven mvn
 fi

@@ -147,7 +147,7 @@ async fn pyroscope_io_profiles_python() {
 
 #[tokio::test]
 async fn pyroscope_nodejs_profiles_javascript() {
-    let mut program = Command::new("node");
+    let mut program = Command::new(built("node/node"));
     program.arg(built("node/main.js"));
     profile(&clients::PYROSCOPE_NODEJS, program).await;
 }
