@@ -118,6 +118,8 @@ pub struct Errors(pub Vec<Error>);
 pub struct Warning {
     /// Where it was given.
     pub place: Place,
+    /// What is done in its place; empty when that is nothing.
+    pub instead: &'static str,
 }
 
 impl Errors {
@@ -145,7 +147,11 @@ impl fmt::Display for Errors {
 
 impl fmt::Display for Warning {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} has no effect in this version", self.place)
+        write!(f, "{} has no effect in this version", self.place)?;
+        match self.instead {
+            "" => Ok(()),
+            instead => write!(f, ": {instead}"),
+        }
     }
 }
 

@@ -49,9 +49,10 @@ pub fn reference() -> String {
         let _ = writeln!(page, "| `-{}` | `{}` |", setting.flag, setting.path);
     }
     page.push_str(REFERENCE_IGNORED);
-    page.push_str("| Flag | YAML key |\n|---|---|\n");
+    page.push_str("| Flag | YAML key | In its place |\n|---|---|---|\n");
     for setting in with(|effect| effect == Effect::Ignored) {
-        let _ = writeln!(page, "| `-{}` | {} |", setting.flag, code(setting.path));
+        let path = code(setting.path);
+        let _ = writeln!(page, "| `-{}` | {path} | {} |", setting.flag, setting.help);
     }
     page
 }

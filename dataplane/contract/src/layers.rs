@@ -92,7 +92,7 @@ impl Layers {
 
     fn add_subsection(&mut self, node: &Node, path: &str, file: &str, place: Place) {
         if settings::is_elsewhere(path) {
-            self.warnings.push(Warning { place });
+            self.warnings.push(Warning { place, instead: "" });
             return;
         }
         if !settings::is_section(path) {
@@ -113,7 +113,7 @@ impl Layers {
     fn add_node(&mut self, setting: Setting, node: &Node, place: Place) {
         match (&node.value, setting.effect) {
             (Value::Null, _) => {}
-            (_, Effect::Ignored) => self.warnings.push(Warning { place }),
+            (_, Effect::Ignored) => self.ignore(setting, place),
             (Value::Scalar(text), _) => self.add(setting, &[text], place),
             (_, Effect::Refused { unless }) => self.fail(Error::NotSupported { place, unless }),
             (Value::List(nodes), Effect::Sets) if setting.kind == Kind::Rules => {
@@ -130,6 +130,11 @@ impl Layers {
         }
     }
 
+    fn ignore(&mut self, setting: Setting, place: Place) {
+        let instead = setting.help;
+        self.warnings.push(Warning { place, instead });
+    }
+
     fn add(&mut self, setting: Setting, texts: &[&str], place: Place) {
         let value = match setting.kind.collect(texts) {
             Ok(value) => value,
@@ -143,7 +148,7 @@ impl Layers {
         match setting.effect {
             Effect::Sets => set(&mut self.tree, setting.path, value),
             Effect::Starts => {}
-            Effect::Ignored => self.warnings.push(Warning { place }),
+            Effect::Ignored => self.ignore(setting, place),
             Effect::Refused { unless } if setting.kind.parse(unless) == Ok(value) => {}
             Effect::Refused { unless } => self.fail(Error::NotSupported { place, unless }),
         }

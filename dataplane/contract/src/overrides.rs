@@ -81,7 +81,9 @@ impl Reading<'_> {
                 place,
                 reason: "is a mapping of tenants, not a value".to_owned(),
             }),
-            (name, _) if ELSEWHERE.contains(&name) => self.warnings.push(Warning { place }),
+            (name, _) if ELSEWHERE.contains(&name) => {
+                self.warnings.push(Warning { place, instead: "" });
+            }
             _ => self.errors.push(Error::UnknownKey {
                 place,
                 nearest: Some(SECTION.to_owned()),
@@ -112,6 +114,7 @@ impl Reading<'_> {
                     overrides.insert(tenant.clone(), config.limits);
                     let warnings = warnings.into_iter().map(|warning| Warning {
                         place: within(warning.place, &tenant),
+                        ..warning
                     });
                     self.warnings.extend(warnings);
                 }

@@ -27,7 +27,8 @@ pub struct Setting {
     pub kind: Kind,
     /// What becomes of it.
     pub effect: Effect,
-    /// One sentence for a user; empty when the setting does nothing here.
+    /// One sentence for a user; of a setting that does nothing here, what is done in its place,
+    /// if that is not nothing.
     pub help: &'static str,
 }
 

@@ -9,9 +9,34 @@ pub(super) fn settings() -> impl Iterator<Item = Setting> {
         path,
         kind,
         effect: Effect::Ignored,
-        help: "",
+        help: in_its_place(flag),
     })
 }
+
+fn in_its_place(flag: &str) -> &'static str {
+    let known = IN_THEIR_PLACE.iter().find(|(of, _)| *of == flag);
+    known.map_or("", |(_, text)| text)
+}
+
+/// What is done in the place of settings that ask for more than a detail.
+const IN_THEIR_PLACE: &[(&str, &str)] = &[
+    (
+        "distributor.health-check-ingesters",
+        "ingesters are always watched: one that fails or falls silent gets no pushes and is probed until it is back",
+    ),
+    (
+        "distributor.health-check-timeout",
+        "an ingester is down after a second of silence with a call open, and a probe waits a second for its answer",
+    ),
+    (
+        "querier.health-check-ingesters",
+        "there is no check beside the queries: they go on without ingesters that do not answer, as far as the replication factor allows",
+    ),
+    (
+        "querier.health-check-timeout",
+        "a query waits a second for ingesters that it can do without",
+    ),
+];
 
 /// Flag, place in the YAML file and kind, by flag.
 #[rustfmt::skip]

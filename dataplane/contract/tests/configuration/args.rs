@@ -293,6 +293,7 @@ fn flags_of_the_original_without_a_meaning_are_taken_with_a_warning() {
         "-memberlist.tls-enabled=false",
         "-server.path-prefix=",
         "-usage-stats.enabled=false",
+        "-distributor.health-check-ingesters=false",
     ]);
     assert_eq!(loaded.config, Config::default());
     let warnings: Vec<_> = loaded.warnings.iter().map(ToString::to_string).collect();
@@ -303,6 +304,9 @@ fn flags_of_the_original_without_a_meaning_are_taken_with_a_warning() {
             "flag -write-path has no effect in this version",
             "flag -compactor.downsampler-enabled has no effect in this version",
             "flag -usage-stats.enabled has no effect in this version",
+            "flag -distributor.health-check-ingesters has no effect in this version: ingesters are \
+             always watched: one that fails or falls silent gets no pushes and is probed until it \
+             is back",
         ]
     );
 }
