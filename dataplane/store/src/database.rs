@@ -13,6 +13,7 @@ use prometheus_client::registry::Registry;
 use proto::reader::v1::{MergeRequest, MergeResponse, SelectRequest, SelectResponse};
 
 use crate::budget::{Budget, Full};
+use crate::finishing::Finishing;
 use crate::head::cost;
 use crate::ingest::{self, Logged};
 use crate::metrics::{HeadMetrics, WalMetrics};
@@ -165,14 +166,8 @@ impl Database {
         profiles: Vec<IncomingProfile>,
         limits: PushLimits,
     ) -> Result<(), PushError> {
-        let profiles: Arc<[IncomingProfile]> = profiles.into();
-        // A task of its own, so that a caller who goes away leaves no profile in
-        // the log that the head does not show.
-        let push = ingest::push(self.engine.clone(), tenant.into(), profiles.clone(), limits);
-        match tokio::spawn(push).await {
-            Ok(result) => result,
-            Err(_) => Err(ingest::everything_refused(&profiles)),
-        }
+        let push = ingest::push(self.engine.clone(), tenant.into(), profiles.into(), limits);
+        Finishing::new(push).await
     }
 
     /// Lists the profile types that have profiles within a range, sorted.

@@ -109,7 +109,7 @@ async fn run<T: Send + 'static>(
 }
 
 /// Rejects a push that came while the database, or the runtime, shuts down.
-pub(crate) fn everything_refused(profiles: &[IncomingProfile]) -> PushError {
+fn everything_refused(profiles: &[IncomingProfile]) -> PushError {
     let rejected = profiles
         .iter()
         .enumerate()

@@ -20,6 +20,7 @@
 mod admission;
 mod budget;
 mod database;
+mod finishing;
 mod head;
 mod ingest;
 mod metrics;
@@ -30,6 +31,7 @@ mod tenant;
 mod wal;
 
 pub use database::{Database, Options, StoreError};
+pub use finishing::Finishing;
 pub use push::{IncomingProfile, PushError, PushLimits, RejectReason, Rejected};
 pub use query::{QueryError, TenantStats, TimeRange};
 pub use report::{Corruption, ReplayReport};

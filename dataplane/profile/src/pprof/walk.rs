@@ -31,7 +31,7 @@ fn field(plain: &[u8], message: &mut Reader<'_>, view: &mut View) -> Result<bool
         return Ok(false);
     };
     let header = &mut view.header;
-    match key.number {
+    match key.number() {
         1 => {
             let mut of = ValueType::default();
             value_type(message.bytes(key)?, &mut of)?;
@@ -77,7 +77,7 @@ fn span(start: usize, end: usize) -> Span {
 fn value_type(message: &[u8], of: &mut ValueType) -> Result<(), Malformed> {
     let mut message = Reader::new(message);
     while let Some(key) = message.key()? {
-        match key.number {
+        match key.number() {
             1 => of.r#type = message.signed(key)?,
             2 => of.unit = message.signed(key)?,
             _ => message.skip(key)?,
@@ -92,7 +92,7 @@ fn sample(message: &[u8], view: &mut View) -> Result<(), Malformed> {
     let labels = view.labels.len();
     let mut message = Reader::new(message);
     while let Some(key) = message.key()? {
-        match key.number {
+        match key.number() {
             1 => message.numbers(key, &mut view.location_ids, |id| id)?,
             2 => message.numbers(key, &mut view.values, |value| value as i64)?,
             3 => view.labels.push(label(message.bytes(key)?)?),
@@ -111,7 +111,7 @@ fn label(message: &[u8]) -> Result<Label, Malformed> {
     let mut label = Label::default();
     let mut message = Reader::new(message);
     while let Some(key) = message.key()? {
-        match key.number {
+        match key.number() {
             1 => label.key = message.signed(key)?,
             2 => label.str = message.signed(key)?,
             3 => label.num = message.signed(key)?,
@@ -126,7 +126,7 @@ fn mapping(message: &[u8]) -> Result<Mapping, Malformed> {
     let mut mapping = Mapping::default();
     let mut message = Reader::new(message);
     while let Some(key) = message.key()? {
-        match key.number {
+        match key.number() {
             1 => mapping.id = message.number(key)?,
             2 => mapping.memory_start = message.number(key)?,
             3 => mapping.memory_limit = message.number(key)?,
@@ -148,7 +148,7 @@ fn location(message: &[u8], view: &mut View) -> Result<(), Malformed> {
     let mut location = Location::default();
     let mut message = Reader::new(message);
     while let Some(key) = message.key()? {
-        match key.number {
+        match key.number() {
             1 => location.id = message.number(key)?,
             2 => location.mapping_id = message.number(key)?,
             3 => location.address = message.number(key)?,
@@ -166,7 +166,7 @@ fn line(message: &[u8]) -> Result<Line, Malformed> {
     let mut line = Line::default();
     let mut message = Reader::new(message);
     while let Some(key) = message.key()? {
-        match key.number {
+        match key.number() {
             1 => line.function_id = message.number(key)?,
             2 => line.line = message.signed(key)?,
             _ => message.skip(key)?,
@@ -179,7 +179,7 @@ fn function(message: &[u8]) -> Result<Function, Malformed> {
     let mut function = Function::default();
     let mut message = Reader::new(message);
     while let Some(key) = message.key()? {
-        match key.number {
+        match key.number() {
             1 => function.id = message.number(key)?,
             2 => function.name = message.signed(key)?,
             3 => function.system_name = message.signed(key)?,

@@ -31,11 +31,27 @@ pub(super) struct Reader<'a> {
     rest: &'a [u8],
 }
 
-/// Number and wire type of a field.
+/// Number and wire type of a field, as they are on the wire. What uses the field
+/// checks the wire type: most fields are read without a second look at it.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Key {
-    pub(super) number: u32,
-    wire_type: WireType,
+pub(super) struct Key(u32);
+
+const VARINT: u32 = WireType::Varint as u32;
+const LENGTH_DELIMITED: u32 = WireType::LengthDelimited as u32;
+
+impl Key {
+    #[inline]
+    pub(super) fn number(self) -> u32 {
+        self.0 >> 3
+    }
+
+    #[inline]
+    fn is(self, wire_type: u32) -> Result<(), Malformed> {
+        match self.0 & 7 == wire_type {
+            true => Ok(()),
+            false => Err(Malformed::WireType(self.number())),
+        }
+    }
 }
 
 impl<'a> Reader<'a> {
@@ -54,9 +70,8 @@ impl<'a> Reader<'a> {
             return Ok(None);
         }
         let key = self.varint()?;
-        let wire_type = WireType::try_from(key & 7).map_err(|_| Malformed::Key(key))?;
-        match u32::try_from(key).map(|key| key >> 3) {
-            Ok(number) if number > 0 => Ok(Some(Key { number, wire_type })),
+        match u32::try_from(key) {
+            Ok(short) if short >> 3 > 0 => Ok(Some(Key(short))),
             _ => Err(Malformed::Key(key)),
         }
     }
@@ -92,6 +107,7 @@ impl<'a> Reader<'a> {
         Err(Malformed::Truncated)
     }
 
+    #[inline]
     fn delimited(&mut self) -> Result<&'a [u8], Malformed> {
         let len = usize::try_from(self.varint()?).map_err(|_| Malformed::Truncated)?;
         let (field, rest) = self
@@ -105,10 +121,8 @@ impl<'a> Reader<'a> {
     /// Takes a field that is a number.
     #[inline]
     pub(super) fn number(&mut self, key: Key) -> Result<u64, Malformed> {
-        match key.wire_type {
-            WireType::Varint => self.varint(),
-            _ => Err(Malformed::WireType(key.number)),
-        }
+        key.is(VARINT)?;
+        self.varint()
     }
 
     /// Takes a field that is a signed number.
@@ -121,10 +135,8 @@ impl<'a> Reader<'a> {
     /// Takes a field that is text or a message.
     #[inline]
     pub(super) fn bytes(&mut self, key: Key) -> Result<&'a [u8], Malformed> {
-        match key.wire_type {
-            WireType::LengthDelimited => self.delimited(),
-            _ => Err(Malformed::WireType(key.number)),
-        }
+        key.is(LENGTH_DELIMITED)?;
+        self.delimited()
     }
 
     /// Takes a repeated number, packed or not, and appends what it holds.
@@ -135,7 +147,7 @@ impl<'a> Reader<'a> {
         into: &mut Vec<T>,
         convert: impl Fn(u64) -> T,
     ) -> Result<(), Malformed> {
-        if key.wire_type != WireType::LengthDelimited {
+        if key.is(LENGTH_DELIMITED).is_err() {
             into.push(convert(self.number(key)?));
             return Ok(());
         }
@@ -148,14 +160,12 @@ impl<'a> Reader<'a> {
 
     /// Passes over a field that the format does not know.
     pub(super) fn skip(&mut self, key: Key) -> Result<(), Malformed> {
-        skip_field(
-            key.wire_type,
-            key.number,
-            &mut self.rest,
-            DecodeContext::default(),
-        )
-        .map_err(|_| match key.wire_type {
-            WireType::StartGroup | WireType::EndGroup => Malformed::Group(key.number),
+        let wire_type = WireType::try_from(u64::from(key.0 & 7))
+            .map_err(|_| Malformed::Key(u64::from(key.0)))?;
+        let number = key.number();
+        let skipped = skip_field(wire_type, number, &mut self.rest, DecodeContext::default());
+        skipped.map_err(|_| match wire_type {
+            WireType::StartGroup | WireType::EndGroup => Malformed::Group(number),
             _ => Malformed::Truncated,
         })
     }
