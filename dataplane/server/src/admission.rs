@@ -87,7 +87,12 @@ impl Admission {
         router.layer(middleware::from_fn_with_state(self.clone(), admit))
     }
 
-    fn share(&self) -> Result<Share, Status> {
+    /// Admits a request.
+    ///
+    /// # Errors
+    ///
+    /// `unavailable` when there are too many.
+    pub(crate) fn share(&self) -> Result<Share, Status> {
         let Bounds { requests, .. } = self.room.bounds;
         let mut taken = self.room.taken.lock();
         if requests > 0 && taken.requests >= requests {

@@ -7,6 +7,7 @@ mod clients;
 mod distributor;
 mod health;
 mod http;
+mod inflate;
 mod ingester;
 mod lifecycle;
 mod overrides;

@@ -5,18 +5,30 @@
 
 use tonic::Status;
 
+use crate::admission::Share;
+
 /// Most series, labels and samples of a message; far above what clients send.
 const MAX_ENTRIES: usize = 1 << 18;
 
 /// Counts the entries of an encoded message.
 pub(crate) type Count = fn(&[u8]) -> usize;
 
-/// Checks a number of entries.
+/// What an entry may take in memory, in bytes: that of a series, in a list that
+/// has just doubled.
+const ENTRY_BYTES: usize = 144;
+
+/// Takes room for a number of entries from the request's `share`.
 ///
 /// # Errors
 ///
-/// `invalid_argument` when there are too many.
-pub(super) fn check(entries: usize) -> Result<(), Status> {
+/// `invalid_argument` when there are too many, `unavailable` when there is no
+/// room.
+pub(super) fn admit(entries: usize, share: Option<&Share>) -> Result<(), Status> {
+    check(entries)?;
+    share.map_or(Ok(()), |share| share.take(entries * ENTRY_BYTES))
+}
+
+fn check(entries: usize) -> Result<(), Status> {
     if entries > MAX_ENTRIES {
         return Err(Status::invalid_argument(format!(
             "message has more than {MAX_ENTRIES} entries"

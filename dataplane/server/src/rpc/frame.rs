@@ -38,7 +38,7 @@ pub(super) fn put_frame(body: &mut BytesMut, flags: u8, payload: &[u8]) {
 }
 
 /// Decodes the one message of a body within the bounds of `rpc`. Room for what it
-/// is when inflated is taken from the request's `share`.
+/// is when inflated and decoded is taken from the request's `share`.
 ///
 /// # Errors
 ///
@@ -58,7 +58,7 @@ pub(super) fn decode_only<M: Message + Default>(
         (true, true) => connect::inflate(&payload, limit, share)?,
         (true, false) => return Err(malformed("a compressed message without grpc-encoding")),
     };
-    entries::check((rpc.entries)(&payload))?;
+    entries::admit((rpc.entries)(&payload), share)?;
     M::decode(payload)
         .map_err(|error| Status::invalid_argument(format!("unmarshal message: {error}")))
 }

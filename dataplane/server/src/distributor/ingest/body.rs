@@ -1,20 +1,14 @@
 //! Bodies of bounded size, compressed or not.
 
-use std::io::Read as _;
-
 use axum::{
     body::Body,
     http::{HeaderMap, header},
 };
 use bytes::Bytes;
-use flate2::read::MultiGzDecoder;
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use tonic::Status;
 
-use crate::admission::Share;
-
-/// How much is inflated before room for it is taken.
-const STEP_BYTES: u64 = 1 << 20;
+use crate::{admission::Share, inflate::InflateError};
 
 /// Why a body cannot be had.
 #[derive(Debug, thiserror::Error)]
@@ -81,48 +75,16 @@ pub(in crate::distributor) fn inflate(
     limit: usize,
     share: Option<&Share>,
 ) -> Result<Bytes, BodyError> {
-    let mut inflated = MultiGzDecoder::new(body).take(limit as u64 + 1);
-    let mut plain = Vec::new();
-    loop {
-        let step = inflated.by_ref().take(STEP_BYTES).read_to_end(&mut plain);
-        let read = step.map_err(|error| BodyError::Broken(format!("decompress body: {error}")))?;
-        if plain.len() > limit {
-            return Err(BodyError::TooLarge { limit });
-        }
-        if read == 0 {
-            return Ok(plain.into());
-        }
-        if let Some(share) = share {
-            share.take(read).map_err(BodyError::Refused)?;
-        }
-    }
+    crate::inflate::inflate(body, limit, share).map_err(|error| match error {
+        InflateError::TooLarge => BodyError::TooLarge { limit },
+        InflateError::Broken(error) => BodyError::Broken(format!("decompress body: {error}")),
+        InflateError::Refused(status) => BodyError::Refused(status),
+    })
 }
 
 #[cfg(test)]
 mod tests {
-    use std::io::Write as _;
-
-    use flate2::{Compression, write::GzEncoder};
-
     use super::*;
-
-    fn gzip(bytes: &[u8]) -> Vec<u8> {
-        let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
-        encoder.write_all(bytes).unwrap();
-        encoder.finish().unwrap()
-    }
-
-    #[test]
-    fn a_bomb_is_too_large_and_rubbish_is_broken() {
-        let bomb = gzip(&vec![0; 3 << 20]);
-        assert_eq!(inflate(&bomb, 3 << 20, None).unwrap().len(), 3 << 20);
-        let error = inflate(&bomb, (3 << 20) - 1, None).unwrap_err();
-        assert!(matches!(error, BodyError::TooLarge { .. }), "{error}");
-        for broken in [&b"text"[..], &bomb[..bomb.len() / 2]] {
-            let error = inflate(broken, 4 << 20, None).unwrap_err();
-            assert!(matches!(error, BodyError::Broken(_)), "{error}");
-        }
-    }
 
     #[test]
     fn other_encodings_are_refused() {
