@@ -21,6 +21,9 @@ pub struct Call {
     pub instance: Arc<Instance>,
     /// The items to send, ascending.
     pub items: Vec<usize>,
+    /// Whether it is not made: the instance takes no part now, and what it misses
+    /// is handed off.
+    pub is_absent: bool,
 }
 
 /// How the whole write went.
@@ -112,6 +115,16 @@ enum ItemState {
     Failed(Family, usize),
 }
 
+impl Call {
+    fn to(instance: &Arc<Instance>, is_absent: bool) -> Self {
+        Self {
+            instance: Arc::clone(instance),
+            items: Vec::new(),
+            is_absent,
+        }
+    }
+}
+
 impl<E> Batch<E> {
     /// Plans the calls for items with these replica sets. Instances that share
     /// an address count as one copy.
@@ -121,13 +134,22 @@ impl<E> Batch<E> {
         for (item, set) in items.iter().enumerate() {
             for instance in &set.instances {
                 let call = *by_addr.entry(instance.addr.clone()).or_insert_with(|| {
-                    calls.push(Call {
-                        instance: Arc::clone(instance),
-                        items: Vec::new(),
-                    });
+                    calls.push(Call::to(instance, false));
                     calls.len() - 1
                 });
                 if calls[call].items.last() != Some(&item) {
+                    calls[call].items.push(item);
+                }
+            }
+        }
+        for (item, set) in items.iter().enumerate() {
+            for instance in &set.absent {
+                let call = *by_addr.entry(instance.addr.clone()).or_insert_with(|| {
+                    calls.push(Call::to(instance, true));
+                    calls.len() - 1
+                });
+                // Another one may have its address by now.
+                if calls[call].is_absent && calls[call].items.last() != Some(&item) {
                     calls[call].items.push(item);
                 }
             }

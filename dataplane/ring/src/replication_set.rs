@@ -10,6 +10,9 @@ use crate::{Instance, Op, Ring};
 pub struct ReplicationSet {
     /// Distinct instances with a fresh heartbeat, in the order of the walk.
     pub instances: Vec<Arc<Instance>>,
+    /// Instances that take no part now and that nobody stands in for: what is
+    /// written is to be handed off to them.
+    pub absent: Vec<Arc<Instance>>,
     /// How many of `instances` may fail without failing the operation.
     pub max_errors: usize,
     /// How many whole zones may fail instead; used when zones are on.
@@ -99,13 +102,21 @@ impl Ring {
             Op::Write | Op::WriteNoExtend => quorum(replicas),
             Op::Read | Op::Reporting => quorum(replicas.max(found.len())),
         };
-        self.tolerate(found, needed, op, now)
+        let is_absent = |instance: &&Arc<Instance>| !self.is_healthy(instance, op, now);
+        let absent: Vec<_> = found.iter().filter(is_absent).cloned().collect();
+        let set = self
+            .tolerate(found, needed, op, now)
             .map_err(|(found, unhealthy)| RingError::TooFewReplicas {
                 needed,
                 found,
                 unhealthy,
                 zone_aware: self.config().zone_awareness,
-            })
+            })?;
+        let lacking = replicas.saturating_sub(set.instances.len());
+        Ok(ReplicationSet {
+            absent: absent.into_iter().take(lacking).collect(),
+            ..set
+        })
     }
 
     /// Finds the instances that answer for the whole ring at `now` (Unix
@@ -152,7 +163,7 @@ impl Ring {
         Ok(ReplicationSet {
             instances,
             max_errors,
-            max_unavailable_zones: 0,
+            ..ReplicationSet::default()
         })
     }
 
@@ -174,8 +185,8 @@ impl Ring {
         healthy.retain(|instance| !failing.contains(instance.zone.as_str()));
         Ok(ReplicationSet {
             instances: healthy,
-            max_errors: 0,
             max_unavailable_zones,
+            ..ReplicationSet::default()
         })
     }
 }

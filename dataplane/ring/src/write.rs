@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::batch::{Batch, Decision, Family};
+use crate::batch::{Batch, Call, Decision, Family};
 
 /// When things happen in a write, from its start on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -64,7 +64,8 @@ enum Progress<E> {
     Running {
         failures: u32,
     },
-    /// Given up, and known as failed to the batch if that is undecided.
+    /// Given up, and known as failed to the batch if that is undecided; or never
+    /// to be made.
     Missed,
     Done,
 }
@@ -78,7 +79,7 @@ impl<E> Write<E> {
         times: WriteTimes,
         now: Duration,
     ) -> Self {
-        let waiting = |call| Progress::Waiting {
+        let waiting = |call: usize| Progress::Waiting {
             due: match held(call) {
                 true => now + times.hedge.min(times.deadline),
                 false => now,
@@ -87,8 +88,12 @@ impl<E> Write<E> {
             failures: 0,
             error: None,
         };
+        let begin = |(call, to): (usize, &Call)| match to.is_absent {
+            true => Progress::Missed,
+            false => waiting(call),
+        };
         Self {
-            calls: (0..batch.calls().len()).map(waiting).collect(),
+            calls: batch.calls().iter().enumerate().map(begin).collect(),
             batch,
             times,
             started: now,

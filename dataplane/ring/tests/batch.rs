@@ -30,7 +30,7 @@ fn set(all: &[Arc<Instance>], members: &[usize], max_errors: usize) -> Replicati
     ReplicationSet {
         instances: members.iter().map(|&at| Arc::clone(&all[at])).collect(),
         max_errors,
-        max_unavailable_zones: 0,
+        ..ReplicationSet::default()
     }
 }
 

@@ -192,6 +192,34 @@ fn three(states: [(State, i64); 3]) -> Ring {
 }
 
 #[test]
+fn owners_are_absent_that_take_no_writes_and_that_nobody_stands_in_for() {
+    let absent = |states| {
+        let ring = three(states);
+        let set = ring.get(500, Op::Write, NOW).unwrap();
+        assert_eq!((set.instances.len(), set.max_errors), (2, 0));
+        ids(&set.absent)
+            .into_iter()
+            .map(str::to_owned)
+            .collect::<Vec<_>>()
+    };
+    let well = (State::Active, 0);
+    assert_eq!(absent([well, (State::Leaving, 0), well]), ["ing-1"]);
+    assert_eq!(absent([well, well, (State::Active, 61)]), ["ing-2"]);
+    assert_eq!(absent([(State::Joining, 0), well, well]), ["ing-0"]);
+    let well = three([well; 3]).get(500, Op::Write, NOW).unwrap();
+    assert_eq!((well.instances.len(), well.absent.len()), (3, 0));
+    let mut desc = Desc::default();
+    desc.ingesters
+        .extend((0..4).map(|i| instance(i, vec![i as u32 * 1000])));
+    let leaving = desc.ingesters.get_mut("ing-1").unwrap();
+    leaving.state = State::Leaving.into();
+    let set = Ring::new(&desc, config(3, false)).get(500, Op::Write, NOW);
+    let set = set.unwrap();
+    assert_eq!(ids(&set.instances), ["ing-0", "ing-2", "ing-3"].into());
+    assert!(set.absent.is_empty(), "another one stands in");
+}
+
+#[test]
 fn reads_ask_all_that_have_not_left_and_count_stale_ones_as_missed() {
     let all = three([
         (State::Leaving, 0),

@@ -44,7 +44,7 @@ fn set(members: &[usize], max_errors: usize) -> ReplicationSet {
     ReplicationSet {
         instances: members.iter().map(|&at| Arc::clone(&all[at])).collect(),
         max_errors,
-        max_unavailable_zones: 0,
+        ..ReplicationSet::default()
     }
 }
 
@@ -73,6 +73,41 @@ fn a_replica_that_fails_after_the_decision_is_handed_off() {
     write.answered(1, DOWN, ms(5000));
     assert_eq!(steps(&mut write, ms(5000)), [Step::HandOff(1)]);
     assert_eq!(steps(&mut write, ms(5000)), []);
+}
+
+#[test]
+fn a_replica_that_takes_no_part_is_handed_off_what_the_others_took() {
+    let all = instances(5);
+    let sets = [(&[0, 1][..], 2), (&[1, 3], 0)].map(|(members, absent)| ReplicationSet {
+        absent: vec![Arc::clone(&all[absent])],
+        ..set(members, 0)
+    });
+    let batch = batch_of(&sets);
+    let calls: Vec<_> = batch.calls().iter().map(|call| &*call.items).collect();
+    // Whoever takes part in one item is not taken for absent in another.
+    assert_eq!(calls, [&[0][..], &[0, 1], &[1], &[0]]);
+    for fails in [false, true] {
+        let mut write = Write::new(batch_of(&sets), |_| false, TIMES, ms(0));
+        assert_eq!(
+            steps(&mut write, ms(0)),
+            [Step::Call(0), Step::Call(1), Step::Call(2)]
+        );
+        for call in 0..3 {
+            let answer = match fails {
+                true => Err((Family::Client, "limit")),
+                false => Ok(()),
+            };
+            write.answered(call, answer, ms(1));
+        }
+        let rest = steps(&mut write, ms(1));
+        assert_eq!(rest.is_empty(), fails, "{rest:?}");
+        assert_eq!(rest.contains(&Step::HandOff(3)), !fails);
+        assert_eq!(write.next_timeout(), None);
+    }
+}
+
+fn batch_of(sets: &[ReplicationSet]) -> Batch<&'static str> {
+    Batch::new(sets.to_vec())
 }
 
 #[test]

@@ -166,7 +166,9 @@ impl Sending {
 
     fn hand_off(&mut self, call: usize) {
         self.give_back(call);
-        let Call { instance, items } = self.call(call);
+        let Call {
+            instance, items, ..
+        } = self.call(call);
         let batch = self.write.batch();
         let kept = items.iter().filter(|&&item| batch.has_quorum(item));
         let kept: Vec<usize> = kept.copied().collect();
