@@ -34,8 +34,8 @@ if changed node; then
     cp e2e/sdks/node/{main.js,package.json,package-lock.json} "$SDKS/node/"
     # The Node that runs it is one of its packages, for the client wants a later one than distributions
     # have. No scripts: they would look at the Node that runs npm.
-    (cd "$SDKS/node" && npm ci --silent --no-audit --no-fund --ignore-scripts)
-    ln -s node_modules/node-linux-*/bin/node "$SDKS/node/node"
+    (cd "$SDKS/node" && npm ci --silent --no-audit --no-fund --ignore-scripts &&
+        ln -s node_modules/node-linux-*/bin/node node)
     if ! "$SDKS/node/node" --version >/dev/null; then
         echo "no Node for $(uname -sm): add its package to the optional dependencies in e2e/sdks/node/package.json" >&2
         exit 1
