@@ -24,7 +24,8 @@ use ring::{
     batch::{Batch, Family},
     peers::{Answer, Limits},
 };
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
+use store::Finishing;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot, oneshot::error::RecvError};
 use tokio_util::task::TaskTracker;
 use tonic::{Code, Status};
 use tracing::warn;
@@ -146,12 +147,16 @@ impl Replicator {
         let batch = self.batch(tenant, shard_size, &profiles).await?;
         let shipments = shipments(&batch, profiles);
         let room = self.room(&shipments).await?;
-        let (decided, decision) = oneshot::channel();
+        let (decided, mut decision) = oneshot::channel();
         let sending = Sending::new(self.clone(), tenant.clone(), batch, shipments, room);
-        self.background.spawn(sending.run(decided));
-        decision
-            .await
-            .unwrap_or_else(|_| Err(Status::internal("a write ended early")))
+        let mut sending = Finishing::new(self.background.track_future(sending.run(decided)));
+        tokio::select! {
+            biased;
+            () = &mut sending => {}
+            // What is left of the calls goes on in the background.
+            decided = &mut decision => return decided.unwrap_or_else(ended_early),
+        }
+        decision.await.unwrap_or_else(ended_early)
     }
 
     /// Finds the replicas of each profile. When the ring has no quorum of them,
@@ -186,6 +191,10 @@ impl Replicator {
             )),
         }
     }
+}
+
+fn ended_early<T>(_: RecvError) -> Result<T, Status> {
+    Err(Status::internal("a write ended early"))
 }
 
 /// Finds the replicas of each profile.
