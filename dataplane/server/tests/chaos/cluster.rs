@@ -5,6 +5,7 @@ use std::{net::Ipv4Addr, path::Path};
 use crate::{
     harness::{Node, eventually, fresh_address},
     ledger::endpoints::Endpoints,
+    link::Link,
 };
 
 /// Which processes a cluster consists of.
@@ -18,6 +19,8 @@ pub(crate) struct Shape {
     pub(crate) queriers: usize,
     /// Copies of each profile.
     pub(crate) replication: usize,
+    /// Whether the way to each ingester can be made bad.
+    pub(crate) links: bool,
     /// Further flags of all processes.
     pub(crate) flags: &'static [&'static str],
 }
@@ -30,6 +33,7 @@ impl Shape {
             distributors: 0,
             queriers: 0,
             replication,
+            links: false,
             flags: &[],
         }
     }
@@ -41,6 +45,8 @@ pub(crate) struct Cluster {
     pub(crate) ingesters: Vec<Node>,
     pub(crate) distributors: Vec<Node>,
     pub(crate) queriers: Vec<Node>,
+    /// The way to each ingester, if it can be made bad.
+    pub(crate) links: Vec<Link>,
     shape: Shape,
     /// Flags that all processes have.
     common: Vec<String>,
@@ -75,6 +81,7 @@ impl Cluster {
             ingesters: Vec::new(),
             distributors: Vec::new(),
             queriers: Vec::new(),
+            links: Vec::new(),
             shape,
             common,
             dir,
@@ -83,10 +90,21 @@ impl Cluster {
             (0, 0) => "all",
             _ => "ingester",
         };
+        if shape.links {
+            for address in &addresses {
+                cluster.links.push(Link::to(*address).await);
+            }
+        }
         let launches: Vec<Launch> = addresses
             .into_iter()
             .enumerate()
-            .map(|(number, address)| cluster.launch(target, number, address))
+            .map(|(number, address)| {
+                let mut launch = cluster.launch(target, number, address);
+                let link = cluster.links.get(number);
+                let flag = link.map(|link| format!("-ingester.lifecycler.addr={}", link.address));
+                launch.args.extend(flag);
+                launch
+            })
             .collect();
         cluster.ingesters = start(launches);
         for _ in 0..shape.distributors {

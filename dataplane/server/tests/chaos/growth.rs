@@ -21,6 +21,7 @@ const SHAPE: Shape = Shape {
     distributors: 1,
     queriers: 1,
     replication: 3,
+    links: false,
     // What the replica has missed must stay missed.
     flags: &["-distributor.handoff.max-bytes=0"],
 };
@@ -43,19 +44,61 @@ async fn growth_that_a_replica_has_missed_counts_once() {
     let last = allocated(45, 1000);
     eventually("the replica with the gap has the last", async || {
         push(&cluster, &last).await;
-        (growth(&cluster.ingesters[0]).await == [35]).then_some(())
+        (growth(&cluster.ingesters[0]).await == [0, 35]).then_some(())
     })
     .await;
     for _ in 0..20 {
-        let mut body = select_body("{service_name=\"app\"}");
-        body["profileTypeID"] = ALLOCATED.into();
-        let querier = &cluster.queriers[0];
-        let graph = querier.query("SelectMergeStacktraces", &body);
-        assert_eq!(graph.await["flamegraph"]["total"], "35");
-        body["step"] = 1_000_000.into();
-        let series = querier.query("SelectSeries", &body).await;
-        assert_eq!(series["series"][0]["points"][0]["value"], 35.0, "{series}");
+        assert_eq!(sums(&cluster).await, (35, 35.0));
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn growth_since_what_only_another_replica_has_counts_once() {
+    let mut cluster = Cluster::start(SHAPE).await;
+    push(&cluster, &allocated(10, 3000)).await;
+    for node in &cluster.ingesters {
+        eventually("each has the first", async || {
+            (held(node).await == 1).then_some(())
+        })
+        .await;
+    }
+    // Each is on two of three, and no two of these have both.
+    for (away, bytes, age) in [(1, 25, 2000), (0, 45, 1000)] {
+        cluster.crash(&[away]);
+        push(&cluster, &allocated(bytes, age)).await;
+        cluster.restart(&[away]);
+        cluster.ingesters[away].ready().await;
+    }
+    assert_eq!(held(&cluster.ingesters[0]).await, 2);
+    assert_eq!(held(&cluster.ingesters[1]).await, 2);
+    cluster.crash(&[2]);
+    assert_eq!(sums(&cluster).await, (35, 35.0));
+    cluster.restart(&[2]);
+    cluster.ingesters[2].ready().await;
+    assert_eq!(sums(&cluster).await, (35, 35.0));
+}
+
+/// Asks for all growth, as a flame graph and as a time series.
+async fn sums(cluster: &Cluster) -> (i64, f64) {
+    let mut body = select_body("{service_name=\"app\"}");
+    body["profileTypeID"] = ALLOCATED.into();
+    body["step"] = 1_000_000.into();
+    let ask = async |method: &str| {
+        let method = format!("querier.v1.QuerierService/{method}");
+        eventually("the querier answers", async || {
+            let (status, answer) = cluster.queriers[0].call(&method, &body).await;
+            (status == 200).then_some(answer)
+        })
+        .await
+    };
+    let graph = ask("SelectMergeStacktraces").await;
+    let total = graph["flamegraph"]["total"].as_str();
+    let series = ask("SelectSeries").await;
+    let sum = series["series"][0]["points"][0]["value"].as_f64();
+    (
+        total.and_then(|total| total.parse().ok()).unwrap_or(0),
+        sum.unwrap_or(0.0),
+    )
 }
 
 /// Returns how much was allocated since the start, as of `age_ms` ago.

@@ -11,7 +11,9 @@ mod ledger;
 
 mod cluster;
 mod crashes;
+mod fault;
 mod growth;
+mod link;
 mod one_down;
 
 use std::{

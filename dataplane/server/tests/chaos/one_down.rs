@@ -3,17 +3,18 @@
 
 use std::time::Duration;
 
-use rand::{RngExt as _, rngs::StdRng};
+use rand::RngExt as _;
 
 use crate::{
     assert_clean,
     cluster::{Cluster, Shape},
+    fault::Fault,
     iterations,
     ledger::{
         Fate, Ledger,
         endpoints::Endpoints,
         load::{Load, Plan},
-        read::{Readers, verify},
+        read::{Readers, verify, verify_ingester},
     },
     random, seed,
 };
@@ -23,81 +24,16 @@ const SHAPE: Shape = Shape {
     distributors: 2,
     queriers: 2,
     replication: 3,
+    links: true,
     flags: &[],
 };
-
-/// What happens to one ingester while the others are well.
-#[derive(Clone, Copy, Debug)]
-enum Fault {
-    /// It is killed, stays away for a while and comes back.
-    Crash { away: Duration },
-    /// It hangs and goes on.
-    Freeze(Duration),
-    /// It hangs for most of each period.
-    Slow(Duration),
-    /// It stops as it should and comes back.
-    Restart,
-}
-
-impl Fault {
-    /// Picks a fault. The longest outlast the timeout of heartbeats.
-    fn random(random: &mut StdRng) -> Self {
-        let span = Duration::from_millis(random.random_range(200..65_000));
-        match random.random_range(0..4) {
-            0 => Self::Crash {
-                away: span.min(Duration::from_secs(20)),
-            },
-            1 => Self::Freeze(span),
-            2 => Self::Slow(span.min(Duration::from_secs(20))),
-            _ => Self::Restart,
-        }
-    }
-
-    async fn happen(self, cluster: &mut Cluster, victim: usize) {
-        let node = &mut cluster.ingesters[victim];
-        match self {
-            Self::Crash { away } => {
-                node.crash();
-                tokio::time::sleep(away).await;
-                node.restart();
-            }
-            Self::Freeze(span) => {
-                node.hang();
-                tokio::time::sleep(span).await;
-                node.resume();
-            }
-            Self::Slow(span) => {
-                let periods = span.as_millis() / 250;
-                for _ in 0..=periods {
-                    node.hang();
-                    tokio::time::sleep(Duration::from_millis(200)).await;
-                    node.resume();
-                    tokio::time::sleep(Duration::from_millis(50)).await;
-                }
-            }
-            Self::Restart => {
-                assert_eq!(node.terminate(), Some(0), "{}", node.log());
-                node.restart();
-            }
-        }
-        // All that an orchestrator waits for before it goes on with the next.
-        cluster.ingesters[victim].ready().await;
-    }
-}
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn one_unwell_ingester_fails_no_push_and_no_read() {
     let seed = seed("one unwell ingester");
     let mut random = random(seed);
     let mut test = Test::start(seed).await;
-    let brief = Duration::from_millis(1_200);
-    let first = [
-        Fault::Freeze(brief),
-        Fault::Crash { away: brief / 2 },
-        Fault::Slow(brief),
-        Fault::Restart,
-    ];
-    for fault in first {
+    for fault in Fault::each(iterations(0) > 0) {
         test.endure(fault, random.random_range(0..3)).await;
     }
     // One of them takes as long as many crashes.
@@ -105,6 +41,7 @@ async fn one_unwell_ingester_fails_no_push_and_no_read() {
         let fault = Fault::random(&mut random);
         test.endure(fault, random.random_range(0..3)).await;
     }
+    test.check_ingesters("the last fault").await;
     test.finish("one unwell ingester").await;
 }
 
@@ -161,13 +98,25 @@ impl Test {
         println!("  {:.2?}: {fault:?} of {victim}", self.ledger.elapsed());
         self.load.flows(5).await;
         fault.happen(&mut self.cluster, victim).await;
-        self.check(&format!("{fault:?} of ingester {victim}")).await;
+        let after = format!("{fault:?} of ingester {victim}");
+        self.check(&after).await;
+        if iterations(0) > 0 {
+            self.check_ingesters(&after).await;
+        }
     }
 
     async fn check(&self, after: &str) {
         self.load.flows(5).await;
         for endpoint in self.queriers.up() {
             verify(&self.ledger, &endpoint.url).await;
+        }
+        assert_clean(&self.ledger, &self.cluster, self.seed, after);
+    }
+
+    /// Waits until each ingester has everything: what it missed was handed off.
+    async fn check_ingesters(&self, after: &str) {
+        for node in &self.cluster.ingesters {
+            verify_ingester(&self.ledger, &node.http).await;
         }
         assert_clean(&self.ledger, &self.cluster, self.seed, after);
     }

@@ -16,6 +16,9 @@ use proto::{
         FlameGraph, SelectMergeProfileRequest, SelectMergeStacktracesRequest,
         SelectMergeStacktracesResponse, SelectSeriesRequest, SelectSeriesResponse,
     },
+    reader::v1::{
+        MergeFormat, MergeRequest, SelectRequest, reader_service_client::ReaderServiceClient,
+    },
     types::v1::{LabelValuesRequest, LabelValuesResponse},
 };
 use rand::{RngExt as _, SeedableRng as _, rngs::StdRng};
@@ -183,6 +186,49 @@ pub async fn verify(ledger: &Arc<Ledger>, url: &str) {
             }
         }
     }
+}
+
+/// Waits until one ingester alone has all that is acknowledged now.
+pub async fn verify_ingester(ledger: &Arc<Ledger>, address: &str) {
+    let expected = ledger.expect(None);
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        let what = match held(address).await {
+            Ok(profile) => expected.check_functions(&functions_of(&profile)),
+            Err(status) => Err(status.to_string()),
+        };
+        let Err(what) = what else {
+            return;
+        };
+        if Instant::now() > deadline {
+            ledger.accuse(format!("ingester {address} has a hole: {what}"));
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+}
+
+/// Merges what one ingester has.
+async fn held(address: &str) -> Result<Profile, tonic::Status> {
+    let endpoint = tonic::transport::Endpoint::from_shared(format!("http://{address}"));
+    let connected = endpoint.expect("an address").connect().await;
+    let channel = connected.map_err(|error| tonic::Status::unavailable(error.to_string()))?;
+    let mut client = ReaderServiceClient::new(channel).max_decoding_message_size(usize::MAX);
+    let select = SelectRequest {
+        profile_type: CPU.to_owned(),
+        label_selector: "{}".to_owned(),
+        end: i64::MAX,
+        ..SelectRequest::default()
+    };
+    let keys = client.select(select.clone()).await?.into_inner().keys;
+    let request = MergeRequest {
+        select: Some(select),
+        keys,
+        format: MergeFormat::Pprof.into(),
+        ..MergeRequest::default()
+    };
+    let data = client.merge(request).await?.into_inner().data;
+    Ok(Profile::decode(data).expect("an ingester sends a profile"))
 }
 
 async fn read(
