@@ -80,7 +80,8 @@ impl Target {
     }
 
     /// Sends a body again and again, several at once; each answer must blame the
-    /// sender, or be that there is no room just now.
+    /// sender, or be that there is no room just now or, on a machine that does
+    /// much else, no time.
     async fn flood(&self, what: &str, times: usize, headers: &[(&str, &str)], body: &[u8]) {
         self.flood_by(CLIENTS, what, times, headers, body).await;
     }
@@ -106,7 +107,8 @@ impl Target {
                     .unwrap_or_else(|e| panic!("{what}: {e:?}"));
                 let status = answer.status().as_u16();
                 let text = answer.text().await.expect("text");
-                assert!(matches!(status, 400 | 429 | 503), "{what}: {status} {text}");
+                let is_expected = matches!(status, 400 | 429 | 503 | 504);
+                assert!(is_expected, "{what}: {status} {text}");
                 assert!(
                     text.len() < 2 * MIB,
                     "{what}: an answer of {} bytes",
@@ -118,7 +120,7 @@ impl Target {
         let mut blamed = 0;
         for _ in 0..times.div_ceil(clients) {
             let answers = futures::future::join_all((0..clients).map(|_| send())).await;
-            blamed += answers.into_iter().filter(|status| *status != 503).count();
+            blamed += answers.into_iter().filter(|status| *status < 500).count();
         }
         assert!(blamed > 0, "{what}: all were turned away");
         println!("{what}: peak {} MiB", self.node.peak_memory() >> 20);

@@ -41,6 +41,10 @@ use prepare::Outcome;
 use rate::RateLimiter;
 use rejection::Reason;
 
+/// Pushes of more series are prepared where they hold up nobody, however small
+/// the profiles are.
+const SMALL_SERIES: usize = 1 << 10;
+
 /// Takes pushes; cheap to clone.
 #[derive(Debug, Clone)]
 pub(crate) struct Distributor {
@@ -108,7 +112,7 @@ impl Distributor {
     async fn push(&self, tenant: &TenantId, request: PushRequest) -> Result<PushResponse, Status> {
         let limits = self.overrides.of(tenant);
         let (of_tenant, owner) = (Arc::clone(&limits), tenant.clone());
-        let is_small = prepare::is_small(&request.series);
+        let is_small = request.series.len() <= SMALL_SERIES && prepare::is_small(&request.series);
         let prepare = move || prepare::prepare(&owner, request.series, &of_tenant, unix_nanos());
         let outcome = match is_small {
             true => prepare(),
