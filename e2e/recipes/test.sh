@@ -53,6 +53,6 @@ done
 echo
 grep -hE '^test .* FAILED$|^--- FAIL' $logs/*.log 2>/dev/null
 printf '%s\n' "${summary[@]}"
-echo "disk: $(du -shc target build 2>/dev/null | awk 'END { print $1 }') built, $(df -h --output=avail . | tail -n 1 | tr -d ' ') left"
+echo "disk: $(du -shcL target build 2>/dev/null | awk 'END { print $1 }') built, $(df -h --output=avail . | tail -n 1 | tr -d ' ') left"
 echo "$total_passed passed, $total_failed failed"
 ((total_failed == 0))
