@@ -8,7 +8,10 @@ mod ingester;
 mod limits;
 mod memberlist;
 mod relabel;
+mod secret;
 mod server;
+mod storage;
+mod storage_rules;
 mod target;
 mod text;
 mod validate;
@@ -21,7 +24,10 @@ pub use limits::Limits;
 pub use memberlist::{Memberlist, PropagationDelayTracker, ZoneAwareRouting};
 pub use relabel::{RelabelAction, RelabelRule};
 pub(crate) use relabel::{rules_of_nodes, rules_of_text};
+pub(crate) use secret::MASK;
+pub use secret::Secret;
 pub use server::{LogFormat, LogLevel, Server};
+pub use storage::{Azure, Filesystem, Gcs, S3, S3Sse, Storage, StorageHttp};
 pub(crate) use target::split;
 pub use target::{CommaList, ParseTargetError, Target, Targets};
 pub(crate) use text::overrides_to_yaml;
@@ -74,24 +80,6 @@ pub struct PyroscopeDb {
     pub data_path: String,
 }
 
-/// Settings of long-term storage.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct Storage {
-    /// Kind of object store; only `filesystem` is supported.
-    pub backend: String,
-    /// Settings of the `filesystem` backend.
-    pub filesystem: Filesystem,
-}
-
-/// Settings of an object store on a local or shared disk.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct Filesystem {
-    /// Directory that holds the objects.
-    pub dir: String,
-}
-
 impl Default for RuntimeConfig {
     fn default() -> Self {
         Self {
@@ -105,23 +93,6 @@ impl Default for PyroscopeDb {
     fn default() -> Self {
         Self {
             data_path: "./data".to_owned(),
-        }
-    }
-}
-
-impl Default for Storage {
-    fn default() -> Self {
-        Self {
-            backend: "filesystem".to_owned(),
-            filesystem: Filesystem::default(),
-        }
-    }
-}
-
-impl Default for Filesystem {
-    fn default() -> Self {
-        Self {
-            dir: "./data/v2/shared".to_owned(),
         }
     }
 }

@@ -89,7 +89,7 @@ const REFERENCE_IGNORED: &str = "
 
 These settings of Grafana Pyroscope are taken with a warning and do nothing here. Sections of the
 YAML file for components and object stores that are not part of this version (`compactor`,
-`store_gateway`, `storage.s3`, …) are taken as a whole.
+`store_gateway`, `storage.swift`, …) are taken as a whole.
 
 ";
 

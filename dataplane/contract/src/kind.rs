@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::config::{CommaList, RelabelRule, Targets, rules_of_text};
+use crate::config::{CommaList, MASK, RelabelRule, Targets, rules_of_text};
 use crate::duration::Duration;
 
 /// The type of a setting.
@@ -20,6 +20,8 @@ pub enum Kind {
     Duration,
     /// Any text.
     Text,
+    /// Any text, which is never shown: a [`Secret`](crate::config::Secret).
+    Secret,
     /// One of a few words.
     Choice {
         /// Words with a meaning here.
@@ -95,6 +97,10 @@ impl Kind {
                 .map(|duration| Value::from(duration.to_string()))
                 .map_err(|e| malformed(&format!("a duration: {e}"))),
             Self::Text => Ok(Value::from(text)),
+            Self::Secret if text == MASK => Err(malformed(
+                "a secret but what is shown in its place; give the secret itself",
+            )),
+            Self::Secret => Ok(Value::from(text)),
             Self::Choice { known, elsewhere } => choose(text, known, elsewhere),
             Self::List => self.collect(&[text]),
             Self::Commas => self.collect(&[text]),
@@ -135,7 +141,7 @@ impl Kind {
             Self::Int | Self::Uint(_) => "int",
             Self::Float => "float",
             Self::Duration => "duration",
-            Self::Text | Self::Choice { .. } => "string",
+            Self::Text | Self::Secret | Self::Choice { .. } => "string",
             Self::List | Self::Commas | Self::Targets | Self::Rules => "list",
         }
     }

@@ -12,6 +12,7 @@ mod process;
 mod refused;
 mod ring;
 mod server;
+mod storage;
 
 use crate::kind::Kind;
 use crate::nearest::nearest;
@@ -70,7 +71,7 @@ const ELSEWHERE: [&str; 17] = [
 ];
 
 /// Subsections whose every key is taken with one warning.
-const ELSEWHERE_WITHIN: [&str; 12] = [
+const ELSEWHERE_WITHIN: [&str; 9] = [
     "ingester.lifecycler.ring.kvstore.consul",
     "ingester.lifecycler.ring.kvstore.etcd",
     "ingester.lifecycler.ring.kvstore.multi",
@@ -78,10 +79,7 @@ const ELSEWHERE_WITHIN: [&str; 12] = [
     "distributor.ring.kvstore.etcd",
     "distributor.ring.kvstore.multi",
     "server.cluster_validation",
-    "storage.azure",
     "storage.cos",
-    "storage.gcs",
-    "storage.s3",
     "storage.swift",
 ];
 
@@ -94,6 +92,7 @@ pub fn all() -> impl Iterator<Item = Setting> {
         distributor::SETTINGS,
         memberlist::SETTINGS,
         limits::SETTINGS,
+        storage::SETTINGS,
         refused::SETTINGS,
     ]
     .into_iter()

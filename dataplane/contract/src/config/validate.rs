@@ -113,7 +113,7 @@ impl Config {
         let store = &self.ingester.lifecycler.ring.kvstore.store;
         rules.choice("ingester.lifecycler.ring.kvstore.store", store);
         self.check_distributor_ring(rules);
-        rules.choice("storage.backend", &self.storage.backend);
+        self.storage.check(rules);
         rules.require(
             !self.pyroscopedb.data_path.is_empty(),
             "pyroscopedb.data_path",
@@ -302,12 +302,12 @@ impl Memberlist {
 
 /// Collects what is wrong; each rule names its setting by its place in the YAML file.
 #[derive(Default)]
-struct Rules {
+pub(super) struct Rules {
     errors: Vec<Error>,
 }
 
 impl Rules {
-    fn require(&mut self, holds: bool, path: &str, reason: impl FnOnce() -> String) {
+    pub(super) fn require(&mut self, holds: bool, path: &str, reason: impl FnOnce() -> String) {
         if !holds {
             self.errors.push(Error::Invalid {
                 subject: subject(path),
@@ -345,7 +345,7 @@ impl Rules {
     }
 
     /// Checks a word that YAML and flags were checked for but a built struct was not.
-    fn choice(&mut self, path: &str, word: &str) {
+    pub(super) fn choice(&mut self, path: &str, word: &str) {
         let problem = settings::by_path(path).and_then(|setting| setting.kind.parse(word).err());
         if let Some(problem) = problem {
             self.require(false, path, || problem.to_string());

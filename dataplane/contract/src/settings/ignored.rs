@@ -36,6 +36,22 @@ const IN_THEIR_PLACE: &[(&str, &str)] = &[
         "querier.health-check-timeout",
         "a query waits a second for ingesters that it can do without",
     ),
+    (
+        "storage.gcs.expect-continue-timeout",
+        "bodies are sent at once",
+    ),
+    (
+        "storage.gcs.max-idle-connections",
+        "all connections go to one host, so -storage.gcs.max-idle-connections-per-host counts",
+    ),
+    (
+        "storage.s3.expect-continue-timeout",
+        "bodies are sent at once",
+    ),
+    (
+        "storage.s3.max-idle-connections",
+        "all connections go to one host, so -storage.s3.max-idle-connections-per-host counts",
+    ),
 ];
 
 /// Flag, place in the YAML file and kind, by flag.
@@ -117,8 +133,10 @@ const TABLE: &[(&str, &str, Kind)] = &[
     ("server.tls-min-version", "server.tls_min_version", Kind::Text),
     ("server.trace-request-headers", "server.trace_request_headers", Kind::Bool),
     ("server.trace-request-headers-exclude-list", "server.trace_request_exclude_headers_list", Kind::Text),
-    ("storage.prefix", "storage.prefix", Kind::Text),
-    ("storage.storage-prefix", "storage.storage_prefix", Kind::Text),
+    ("storage.gcs.expect-continue-timeout", "storage.gcs.http.expect_continue_timeout", Kind::Duration),
+    ("storage.gcs.max-idle-connections", "storage.gcs.http.max_idle_connections", Kind::Int),
+    ("storage.s3.expect-continue-timeout", "storage.s3.http.expect_continue_timeout", Kind::Duration),
+    ("storage.s3.max-idle-connections", "storage.s3.http.max_idle_connections", Kind::Int),
     ("store-gateway.tenant-shard-size", "limits.store_gateway_tenant_shard_size", Kind::Int),
     ("tracing.enabled", "tracing.enabled", Kind::Bool),
     ("tracing.profiling-enabled", "tracing.profiling_enabled", Kind::Bool),

@@ -80,21 +80,6 @@ pub(super) const SETTINGS: &[Setting] = &[
         Kind::Text,
         "Directory of the write-ahead log and other local data.",
     ),
-    sets(
-        "storage.backend",
-        "storage.backend",
-        Kind::Choice {
-            known: &["filesystem"],
-            elsewhere: &["s3", "gcs", "azure", "swift", "cos", ""],
-        },
-        "Kind of object store for long-term storage.",
-    ),
-    sets(
-        "storage.filesystem.dir",
-        "storage.filesystem.dir",
-        Kind::Text,
-        "Directory of long-term storage when the backend is filesystem.",
-    ),
 ];
 
 const fn starts(flag: &'static str, kind: Kind, help: &'static str) -> Setting {

@@ -1,5 +1,5 @@
 //! Settings of Grafana Pyroscope that must not be ignored: whoever sets them counts on
-//! encryption, on data being changed or dropped, or on another address.
+//! encryption or signatures, on data being changed or dropped, or on another address.
 
 use super::{Effect, Kind, Setting};
 
@@ -70,6 +70,18 @@ pub(super) const SETTINGS: &[Setting] = &[
         "server.proxy_protocol_enabled",
         Kind::Bool,
         "false",
+    ),
+    refused(
+        "storage.s3.signature-version",
+        "storage.s3.signature_version",
+        Kind::Text,
+        "v4",
+    ),
+    refused(
+        "storage.s3.sse.kms-encryption-context",
+        "storage.s3.sse.kms_encryption_context",
+        Kind::Text,
+        "",
     ),
 ];
 

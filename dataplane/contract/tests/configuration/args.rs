@@ -253,8 +253,8 @@ fn messages_name_the_flag_and_the_way_out() {
             "flag -server.proxy-protocol-enabled: not supported yet; remove it or set it to \"false\"",
         ),
         (
-            &["-storage.backend=gcs"],
-            "flag -storage.backend: \"gcs\" is not supported yet; supported: filesystem",
+            &["-storage.backend=swift"],
+            "flag -storage.backend: \"swift\" is not supported yet; supported: filesystem, s3, gcs, azure",
         ),
         (
             &["-ring.store=consul"],

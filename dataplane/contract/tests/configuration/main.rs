@@ -7,6 +7,7 @@ mod properties;
 mod reference;
 mod relabel;
 mod report;
+mod storage;
 mod table;
 mod validation;
 mod yaml;

@@ -8,7 +8,7 @@ use pyroscope_contract::settings::{Effect, Setting, all, by_flag, by_path};
 use serde_json::Value;
 
 /// Flags that Grafana Pyroscope does not have.
-const OWN: [&str; 10] = [
+const OWN: [&str; 12] = [
     "config.verify",
     "distributor.handoff.max-age",
     "distributor.handoff.max-bytes",
@@ -19,6 +19,8 @@ const OWN: [&str; 10] = [
     "ingester.max-head-bytes",
     "server.http-max-connection-age",
     "server.phlare-metric-names",
+    "storage.gcs.http.tls-ca-path",
+    "storage.s3.http.tls-ca-path",
 ];
 
 struct Original {

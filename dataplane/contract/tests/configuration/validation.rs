@@ -101,8 +101,9 @@ fn ports_must_differ_unless_the_system_chooses() {
 #[test]
 fn a_built_configuration_is_checked_for_words_too() {
     assert_eq!(
-        invalid(|c| c.storage.backend = "s3".to_owned()),
-        "-storage.backend (storage.backend): \"s3\" is not supported yet; supported: filesystem"
+        invalid(|c| c.storage.backend = "cos".to_owned()),
+        "-storage.backend (storage.backend): \"cos\" is not supported yet; supported: filesystem, \
+         s3, gcs, azure"
     );
     assert_eq!(
         invalid(|c| c.ingester.lifecycler.ring.kvstore.store = "etcd".to_owned()),

@@ -91,7 +91,7 @@ limits: {ingestion_rate_mb: 1.5, reject_older_than: 0}
 #[test]
 fn what_does_nothing_is_said_once() {
     let (config, warnings) = read(
-        "compactor: {a: 1, b: [2]}\nstorage:\n  s3: {bucket_name: x}\npyroscopedb:\n  \
+        "compactor: {a: 1, b: [2]}\nstorage:\n  swift: {container_name: x}\npyroscopedb:\n  \
          max_block_duration: 1h\nserver:\n  cluster_validation: {label: x}\n",
     );
     assert_eq!(config, Config::default());
@@ -99,7 +99,7 @@ fn what_does_nothing_is_said_once() {
         warnings,
         [
             "line 1, column 1: key compactor has no effect in this version",
-            "line 3, column 3: key storage.s3 has no effect in this version",
+            "line 3, column 3: key storage.swift has no effect in this version",
             "line 5, column 3: key pyroscopedb.max_block_duration has no effect in this version",
             "line 7, column 3: key server.cluster_validation has no effect in this version",
         ]
@@ -158,8 +158,8 @@ fn messages_name_the_key_the_place_and_the_way_out() {
             "line 1, column 10: key limits.ingestion_rate_mb: \".nan\" is not a number of 0 or more",
         ),
         (
-            "storage: {backend: s3}",
-            "line 1, column 11: key storage.backend: \"s3\" is not supported yet; supported: filesystem",
+            "storage: {backend: cos}",
+            "line 1, column 11: key storage.backend: \"cos\" is not supported yet; supported: filesystem, s3, gcs, azure",
         ),
         (
             "server: {proxy_protocol_enabled: true}",

@@ -1,0 +1,260 @@
+//! Settings of long-term storage.
+
+use super::{Setting, sets};
+use crate::kind::Kind;
+
+/// The settings.
+pub(super) const SETTINGS: &[Setting] = &[
+    sets(
+        "storage.backend",
+        "storage.backend",
+        Kind::Choice {
+            known: &["filesystem", "s3", "gcs", "azure"],
+            elsewhere: &["swift", "cos", ""],
+        },
+        "Kind of object store for long-term storage: filesystem, s3, gcs or azure; Swift and COS are reached by s3.",
+    ),
+    sets(
+        "storage.prefix",
+        "storage.prefix",
+        Kind::Text,
+        "What every key in the bucket starts with: names of letters, digits, '-', '_' and '.', with '/' between them.",
+    ),
+    sets(
+        "storage.storage-prefix",
+        "storage.storage_prefix",
+        Kind::Text,
+        "Older name of -storage.prefix.",
+    ),
+    sets(
+        "storage.filesystem.dir",
+        "storage.filesystem.dir",
+        Kind::Text,
+        "Directory of long-term storage when the backend is filesystem.",
+    ),
+    sets(
+        "storage.s3.endpoint",
+        "storage.s3.endpoint",
+        Kind::Text,
+        "Host, or host:port, of the S3 service; empty is Amazon's for the region.",
+    ),
+    sets(
+        "storage.s3.region",
+        "storage.s3.region",
+        Kind::Text,
+        "Region of the S3 bucket; empty is AWS_REGION, or that of the endpoint's name, or us-east-1 for other endpoints.",
+    ),
+    sets(
+        "storage.s3.bucket-name",
+        "storage.s3.bucket_name",
+        Kind::Text,
+        "Name of the S3 bucket.",
+    ),
+    sets(
+        "storage.s3.secret-access-key",
+        "storage.s3.secret_access_key",
+        Kind::Secret,
+        "Secret of the S3 access key; never shown.",
+    ),
+    sets(
+        "storage.s3.access-key-id",
+        "storage.s3.access_key_id",
+        Kind::Text,
+        "S3 access key; empty takes what the environment gives: AWS variables, web identity, container or instance credentials.",
+    ),
+    sets(
+        "storage.s3.insecure",
+        "storage.s3.insecure",
+        Kind::Bool,
+        "Speaks to the S3 endpoint by http.",
+    ),
+    sets(
+        "storage.s3.force-path-style",
+        "storage.s3.force_path_style",
+        Kind::Bool,
+        "Older form of -storage.s3.bucket-lookup-type=path-style.",
+    ),
+    sets(
+        "storage.s3.bucket-lookup-type",
+        "storage.s3.bucket_lookup_type",
+        Kind::Choice {
+            known: &["auto", "path-style", "virtual-hosted-style"],
+            elsewhere: &[],
+        },
+        "Where the bucket's name stands in addresses: path-style, virtual-hosted-style, or auto, which is the latter for Amazon's endpoints only.",
+    ),
+    sets(
+        "storage.s3.native-aws-auth-enabled",
+        "storage.s3.native_aws_auth_enabled",
+        Kind::Bool,
+        "Takes credentials from the environment only, as without -storage.s3.access-key-id.",
+    ),
+    sets(
+        "storage.s3.sse.type",
+        "storage.s3.sse.type",
+        Kind::Text,
+        "Encryption by the S3 service: SSE-S3, SSE-KMS, or empty for the bucket's default.",
+    ),
+    sets(
+        "storage.s3.sse.kms-key-id",
+        "storage.s3.sse.kms_key_id",
+        Kind::Text,
+        "Key of SSE-KMS; empty is the account's.",
+    ),
+    sets(
+        "storage.s3.http.idle-conn-timeout",
+        "storage.s3.http.idle_conn_timeout",
+        Kind::Duration,
+        "How long a connection to S3 may be idle before it is closed; 0 is forever.",
+    ),
+    sets(
+        "storage.s3.http.response-header-timeout",
+        "storage.s3.http.response_header_timeout",
+        Kind::Duration,
+        "How long S3 may take to begin its answer before the attempt is repeated; 0 leaves it to the operation's timeout.",
+    ),
+    sets(
+        "storage.s3.http.insecure-skip-verify",
+        "storage.s3.http.insecure_skip_verify",
+        Kind::Bool,
+        "Takes every certificate of S3.",
+    ),
+    sets(
+        "storage.s3.http.tls-ca-path",
+        "storage.s3.http.tls_ca_path",
+        Kind::Text,
+        "File with the authorities that certificates of S3 may come from, in PEM form; empty is the host's. Not a flag of Grafana Pyroscope.",
+    ),
+    sets(
+        "storage.s3.tls-handshake-timeout",
+        "storage.s3.http.tls_handshake_timeout",
+        Kind::Duration,
+        "How long connecting to S3 may take, TLS included; 0 leaves it to the operation's timeout.",
+    ),
+    sets(
+        "storage.s3.max-idle-connections-per-host",
+        "storage.s3.http.max_idle_connections_per_host",
+        Kind::COUNT,
+        "Idle connections to S3 that are kept.",
+    ),
+    sets(
+        "storage.s3.max-connections-per-host",
+        "storage.s3.http.max_connections_per_host",
+        Kind::COUNT,
+        "Requests to S3 at once; 0 is the default of 64.",
+    ),
+    sets(
+        "storage.gcs.bucket-name",
+        "storage.gcs.bucket_name",
+        Kind::Text,
+        "Name of the GCS bucket.",
+    ),
+    sets(
+        "storage.gcs.service-account",
+        "storage.gcs.service_account",
+        Kind::Secret,
+        "Key of a service account, as JSON; empty takes the application default credentials; never shown.",
+    ),
+    sets(
+        "storage.gcs.http.idle-conn-timeout",
+        "storage.gcs.http.idle_conn_timeout",
+        Kind::Duration,
+        "How long a connection to GCS may be idle before it is closed; 0 is forever.",
+    ),
+    sets(
+        "storage.gcs.http.response-header-timeout",
+        "storage.gcs.http.response_header_timeout",
+        Kind::Duration,
+        "How long GCS may take to begin its answer before the attempt is repeated; 0 leaves it to the operation's timeout.",
+    ),
+    sets(
+        "storage.gcs.http.insecure-skip-verify",
+        "storage.gcs.http.insecure_skip_verify",
+        Kind::Bool,
+        "Takes every certificate of GCS.",
+    ),
+    sets(
+        "storage.gcs.http.tls-ca-path",
+        "storage.gcs.http.tls_ca_path",
+        Kind::Text,
+        "File with the authorities that certificates of GCS may come from, in PEM form; empty is the host's. Not a flag of Grafana Pyroscope.",
+    ),
+    sets(
+        "storage.gcs.tls-handshake-timeout",
+        "storage.gcs.http.tls_handshake_timeout",
+        Kind::Duration,
+        "How long connecting to GCS may take, TLS included; 0 leaves it to the operation's timeout.",
+    ),
+    sets(
+        "storage.gcs.max-idle-connections-per-host",
+        "storage.gcs.http.max_idle_connections_per_host",
+        Kind::COUNT,
+        "Idle connections to GCS that are kept.",
+    ),
+    sets(
+        "storage.gcs.max-connections-per-host",
+        "storage.gcs.http.max_connections_per_host",
+        Kind::COUNT,
+        "Requests to GCS at once; 0 is the default of 64.",
+    ),
+    sets(
+        "storage.azure.account-name",
+        "storage.azure.account_name",
+        Kind::Text,
+        "Name of the Azure storage account.",
+    ),
+    sets(
+        "storage.azure.account-key",
+        "storage.azure.account_key",
+        Kind::Secret,
+        "Key of the Azure storage account; empty takes a client secret, workload identity or managed identity; never shown.",
+    ),
+    sets(
+        "storage.azure.connection-string",
+        "storage.azure.connection_string",
+        Kind::Secret,
+        "Connection string of the Azure storage account, with a key or a shared access signature; never shown.",
+    ),
+    sets(
+        "storage.azure.container-name",
+        "storage.azure.container_name",
+        Kind::Text,
+        "Name of the Azure container.",
+    ),
+    sets(
+        "storage.azure.endpoint-suffix",
+        "storage.azure.endpoint_suffix",
+        Kind::Text,
+        "What follows the account's name in the Azure host name; empty is blob.core.windows.net.",
+    ),
+    sets(
+        "storage.azure.max-retries",
+        "storage.azure.max_retries",
+        Kind::COUNT,
+        "Attempts after the first at one operation with Azure.",
+    ),
+    sets(
+        "storage.azure.user-assigned-id",
+        "storage.azure.user_assigned_id",
+        Kind::Text,
+        "Client id of a managed identity that is assigned to the machine; empty is the machine's own.",
+    ),
+    sets(
+        "storage.azure.az-tenant-id",
+        "storage.azure.az_tenant_id",
+        Kind::Text,
+        "Directory (tenant) of an application that signs in to Azure.",
+    ),
+    sets(
+        "storage.azure.client-id",
+        "storage.azure.client_id",
+        Kind::Text,
+        "Client id of an application that signs in to Azure.",
+    ),
+    sets(
+        "storage.azure.client-secret",
+        "storage.azure.client_secret",
+        Kind::Secret,
+        "Secret of an application that signs in to Azure; never shown.",
+    ),
+];
