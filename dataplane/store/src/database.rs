@@ -12,6 +12,7 @@ use profile::{Labels, ProfileType, Selector};
 use prometheus_client::registry::Registry;
 use proto::reader::v1::{MergeRequest, MergeResponse, SelectRequest, SelectResponse};
 
+use crate::block::{self, BlockError, Description, Meta};
 use crate::budget::{Budget, Full};
 use crate::finishing::Finishing;
 use crate::head::cost;
@@ -233,6 +234,25 @@ impl Database {
     /// The request does not parse.
     pub fn merge(&self, tenant: &str, request: &MergeRequest) -> Result<MergeResponse, QueryError> {
         query::merge(self.engine.tenants.get(tenant).as_deref(), request)
+    }
+
+    /// Writes the profiles of a tenant within a range as a block in a directory of
+    /// its name under `root`. They stay in the head; what is pushed meanwhile is not
+    /// part of the block. Blocks while it writes.
+    ///
+    /// # Errors
+    /// There are none, or they cannot be written.
+    pub fn write_block(
+        &self,
+        range: TimeRange,
+        root: &Path,
+        description: Description,
+    ) -> Result<Meta, BlockError> {
+        let tenant = self.engine.tenants.get(&description.tenant);
+        match tenant {
+            Some(tenant) => block::cut(&tenant.head, range, root, description),
+            None => Err(BlockError::empty(&description)),
+        }
     }
 
     /// Tells how much a tenant has.

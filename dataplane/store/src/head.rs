@@ -17,11 +17,13 @@ mod series;
 mod symbols;
 mod view;
 
-use append_log::{AppendLog, Snapshot};
+use append_log::AppendLog;
+pub(crate) use append_log::Snapshot;
 use columns::Columns;
-pub(crate) use series::{Reading, Selected, Series};
+pub(crate) use series::{Reading, Selected, Series, grown};
 use series::{Row, StoredProfile};
 use symbols::Symbols;
+pub(crate) use symbols::{EMPTY_STACK, Function, Location, Mapping, NO_MAPPING, Node};
 pub(crate) use view::SymbolView;
 
 /// What a profile is stored under.
@@ -190,6 +192,11 @@ impl Head {
             series: index.series.snapshot(),
             sequence: index.profiles,
         }
+    }
+
+    /// Returns the symbols of all profiles that are visible.
+    pub(crate) fn symbols(&self) -> SymbolView {
+        self.symbols.view()
     }
 
     /// Number of profiles.

@@ -18,6 +18,7 @@
 #![warn(missing_docs)]
 
 mod admission;
+pub mod block;
 pub mod bucket;
 mod budget;
 mod database;

@@ -80,15 +80,15 @@ pub struct TenantStats {
 }
 
 /// A selection that parsed.
-struct Criteria {
-    profile_type: ProfileType,
-    selector: Selector,
-    range: TimeRange,
-    call_site: CallSite,
+pub(crate) struct Criteria {
+    pub(crate) profile_type: ProfileType,
+    pub(crate) selector: Selector,
+    pub(crate) range: TimeRange,
+    pub(crate) call_site: CallSite,
 }
 
 impl Criteria {
-    fn parse(request: &SelectRequest) -> Result<Self, QueryError> {
+    pub(crate) fn parse(request: &SelectRequest) -> Result<Self, QueryError> {
         // Series are stored without the mark that tells deltas.
         let profile_type = ProfileType {
             delta: false,
@@ -130,16 +130,12 @@ pub(crate) fn select(
         return Ok(SelectResponse::default());
     };
     let (view, symbols) = tenant.head.of_type(&criteria.profile_type);
-    let mut totals = Totals {
-        symbols,
-        call_site: criteria.call_site.clone(),
-        under: FxHashMap::default(),
-    };
+    let mut totals = Totals::new(&symbols, &criteria.call_site);
     let mut groups = Groups::default();
     let mut response = SelectResponse::default();
     let mut keys = BytesMut::new();
     for (series, selected) in criteria.read(&view) {
-        let mut runs = Runs::new(series, &selected, response.timestamps.len());
+        let mut runs = Runs::new(&series.labels, selected.before(), response.timestamps.len());
         for profile in selected.readings() {
             if profile.is_cumulative() {
                 runs.push(response.timestamps.len(), profile.base());
@@ -163,25 +159,25 @@ pub(crate) fn select(
 }
 
 /// Notes which profiles of a series grow, and since which.
-struct Runs<'a> {
-    runs: Vec<Run>,
+pub(crate) struct Runs<'a> {
+    pub(crate) runs: Vec<Run>,
     labels: &'a Labels,
 }
 
 impl<'a> Runs<'a> {
     /// Begins with what is before the range, if anything is.
-    fn new(series: &'a Series, selected: &Selected, first: usize) -> Self {
+    pub(crate) fn new(labels: &'a Labels, before: Option<([u8; 16], i64)>, first: usize) -> Self {
         let mut runs = Self {
             runs: Vec::new(),
-            labels: &series.labels,
+            labels,
         };
-        if let Some(before) = selected.before() {
+        if let Some(before) = before {
             runs.begin(first, Some(before));
         }
         runs
     }
 
-    fn push(&mut self, profile: usize, base: Option<([u8; 16], i64)>) {
+    pub(crate) fn push(&mut self, profile: usize, base: Option<([u8; 16], i64)>) {
         let end = |run: &Run| run.first as usize + run.count as usize;
         if self.runs.last().map(end) != Some(profile) {
             self.begin(profile, base);
@@ -205,13 +201,13 @@ impl<'a> Runs<'a> {
 
 /// Numbers the label sets of a response.
 #[derive(Default)]
-struct Groups {
+pub(crate) struct Groups {
     indexes: HashMap<Labels, u32>,
-    labels: Vec<SeriesLabels>,
+    pub(crate) labels: Vec<SeriesLabels>,
 }
 
 impl Groups {
-    fn index(&mut self, labels: Labels) -> u32 {
+    pub(crate) fn index(&mut self, labels: Labels) -> u32 {
         // As many as there are series, whose indexes are 32 bits wide.
         let next = self.labels.len() as u32;
         *self.indexes.entry(labels).or_insert_with_key(|labels| {
@@ -227,24 +223,36 @@ impl Groups {
 
 /// Sums the values of profiles below a call site; whether a stack is there is
 /// found out once.
-struct Totals {
-    symbols: SymbolView,
+pub(crate) struct Totals<'a> {
+    symbols: &'a SymbolView,
     call_site: CallSite,
     under: FxHashMap<u32, bool>,
 }
 
-impl Totals {
-    fn of(&mut self, profile: Reading<'_>) -> i64 {
-        if self.call_site.is_empty() {
-            return profile.total();
+impl<'a> Totals<'a> {
+    pub(crate) fn new(symbols: &'a SymbolView, call_site: &CallSite) -> Self {
+        Self {
+            symbols,
+            call_site: call_site.clone(),
+            under: FxHashMap::default(),
         }
+    }
+
+    fn of(&mut self, profile: Reading<'_>) -> i64 {
+        match self.call_site.is_empty() {
+            true => profile.total(),
+            false => self.sum(profile.samples()),
+        }
+    }
+
+    /// Sums the values of samples.
+    pub(crate) fn sum(&mut self, samples: impl Iterator<Item = (u32, i64)>) -> i64 {
         let Self {
             symbols,
             call_site,
             under,
         } = self;
-        profile
-            .samples()
+        samples
             .filter(|(stack, _)| {
                 *under
                     .entry(*stack)
@@ -303,7 +311,9 @@ pub(crate) fn merge(
 
 /// Reads which profiles a request asks for, and since which other one if it is not
 /// for their values as they are.
-fn wanted(request: &MergeRequest) -> Result<HashMap<[u8; 16], Option<[u8; 16]>>, QueryError> {
+pub(crate) fn wanted(
+    request: &MergeRequest,
+) -> Result<HashMap<[u8; 16], Option<[u8; 16]>>, QueryError> {
     let (keys, []) = request.keys.as_chunks::<16>() else {
         return Err(QueryError::Keys(request.keys.len()));
     };
@@ -320,7 +330,7 @@ fn wanted(request: &MergeRequest) -> Result<HashMap<[u8; 16], Option<[u8; 16]>>,
     Ok(keys.iter().copied().zip(bases).collect())
 }
 
-fn encode(merged: &Profile, criteria: &Criteria, format: MergeFormat) -> Bytes {
+pub(crate) fn encode(merged: &Profile, criteria: &Criteria, format: MergeFormat) -> Bytes {
     match format {
         MergeFormat::Tree => {
             let mut tree = Tree::default();

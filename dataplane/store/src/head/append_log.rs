@@ -58,7 +58,25 @@ impl<T: Clone> AppendLog<T> {
     }
 }
 
+impl<T> From<Vec<T>> for Snapshot<T> {
+    fn from(entries: Vec<T>) -> Self {
+        let mut entries = entries.into_iter();
+        let mut sealed = Vec::with_capacity(entries.len() / CHUNK);
+        while entries.len() >= CHUNK {
+            sealed.push(entries.by_ref().take(CHUNK).collect());
+        }
+        Self {
+            sealed,
+            open: entries.collect(),
+        }
+    }
+}
+
 impl<T> Snapshot<T> {
+    pub(crate) fn len(&self) -> usize {
+        self.sealed.len() * CHUNK + self.open.len()
+    }
+
     /// Returns the entry with an index that the list gave before the snapshot.
     pub(crate) fn get(&self, index: u32) -> Option<&T> {
         let index = index as usize;

@@ -224,18 +224,43 @@ impl<'a> Reading<'a> {
     /// Of counters it is what they grew by since the base; one that went down
     /// began anew.
     pub(crate) fn samples(&self) -> impl Iterator<Item = (u32, i64)> + use<'a> {
-        let mut base = self.base.map(Row::samples).into_iter().flatten().peekable();
-        let grown = self.row.samples().map(move |(stack, value)| {
-            while base.next_if(|(before, _)| *before < stack).is_some() {}
-            let before = base.next_if(|(before, _)| *before == stack);
-            let before = before.map_or(0, |(_, before)| before);
-            let value = if value >= before {
-                value - before
-            } else {
-                value
-            };
-            (stack, value)
-        });
-        grown.filter(|(_, value)| *value != 0)
+        let base = self.base.map(Row::samples);
+        grown(self.row.samples(), base.into_iter().flatten())
     }
+
+    /// Its profile's place in the order in which profiles became visible.
+    pub(crate) fn sequence(&self) -> u64 {
+        self.row.profile.sequence
+    }
+
+    /// Which column of its profile it is.
+    pub(crate) fn column(&self) -> u32 {
+        self.row.column
+    }
+
+    /// Iterates over stack and value of each sample as they are, zeros included.
+    pub(crate) fn values(&self) -> impl Iterator<Item = (u32, i64)> + use<'a> {
+        self.row.samples()
+    }
+}
+
+/// Iterates over what values grew by since a base, both in ascending order of the
+/// stacks, where that is not 0; one that went down began anew.
+pub(crate) fn grown(
+    values: impl Iterator<Item = (u32, i64)>,
+    base: impl Iterator<Item = (u32, i64)>,
+) -> impl Iterator<Item = (u32, i64)> {
+    let mut base = base.peekable();
+    let grown = values.map(move |(stack, value)| {
+        while base.next_if(|(before, _)| *before < stack).is_some() {}
+        let before = base.next_if(|(before, _)| *before == stack);
+        let before = before.map_or(0, |(_, before)| before);
+        let value = if value >= before {
+            value - before
+        } else {
+            value
+        };
+        (stack, value)
+    });
+    grown.filter(|(_, value)| *value != 0)
 }

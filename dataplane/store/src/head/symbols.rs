@@ -18,7 +18,7 @@ pub(crate) const EMPTY_STACK: u32 = u32::MAX;
 /// The mapping of a location that has none.
 pub(crate) const NO_MAPPING: u32 = u32::MAX;
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) struct Function {
     pub(crate) name: u32,
     pub(crate) system_name: u32,
@@ -26,7 +26,7 @@ pub(crate) struct Function {
     pub(crate) start_line: i64,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) struct Mapping {
     pub(crate) start: u64,
     pub(crate) limit: u64,
@@ -39,7 +39,7 @@ pub(crate) struct Mapping {
     pub(crate) has_inline_frames: bool,
 }
 
-#[derive(Debug, PartialEq, Eq, Hash)]
+#[derive(Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) struct Location {
     pub(crate) mapping: u32,
     pub(crate) address: u64,
@@ -49,7 +49,7 @@ pub(crate) struct Location {
 }
 
 /// A stack is the path from a node up to its root: stacks share their callers.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) struct Node {
     pub(crate) parent: u32,
     pub(crate) location: u32,

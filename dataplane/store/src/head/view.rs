@@ -12,11 +12,11 @@ use super::symbols::{Function, Location, Mapping, Node};
 /// The symbols of a tenant at one moment.
 #[derive(Debug)]
 pub(crate) struct SymbolView {
-    pub(super) strings: Snapshot<Arc<str>>,
-    pub(super) functions: Snapshot<Function>,
-    pub(super) mappings: Snapshot<Mapping>,
-    pub(super) locations: Snapshot<Arc<Location>>,
-    pub(super) nodes: Snapshot<Node>,
+    pub(crate) strings: Snapshot<Arc<str>>,
+    pub(crate) functions: Snapshot<Function>,
+    pub(crate) mappings: Snapshot<Mapping>,
+    pub(crate) locations: Snapshot<Arc<Location>>,
+    pub(crate) nodes: Snapshot<Node>,
 }
 
 impl SymbolView {
