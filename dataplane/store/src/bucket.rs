@@ -26,6 +26,7 @@ mod store;
 mod tls;
 mod upload;
 
+use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -48,10 +49,9 @@ use store::{Permit, Store};
 pub type Environment<'a> = dyn Fn(&str) -> Option<String> + 'a;
 
 /// A bucket. Clones share it.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Bucket(Arc<Inner>);
 
-#[derive(Debug)]
 struct Inner {
     store: Store,
     /// For people, as in `s3 bucket profiles`.
@@ -96,6 +96,13 @@ pub struct Page {
 /// Where a page begins. Only for the list that it came from.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct PageToken(String);
+
+impl fmt::Debug for Bucket {
+    // The client library prints secrets.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Bucket").field(&self.0.name).finish()
+    }
+}
 
 impl Bucket {
     /// The most objects and folders of one page.

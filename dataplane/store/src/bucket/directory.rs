@@ -23,7 +23,7 @@ const WRITING: &str = ".uploading";
 /// What a process that ended has left there is removed when it is this old.
 const ABANDONED: Duration = Duration::from_secs(24 * 3600);
 /// A directory that is empty may be removed by others at any time, but not for ever.
-const MOST_TRIES: u32 = 16;
+const MOST_TRIES: u32 = 100;
 
 /// A bucket in a directory.
 #[derive(Debug)]
@@ -94,19 +94,23 @@ impl Directory {
     fn appear(&self, written: &Written, key: &str) -> Result<(), Cause> {
         let target = self.root.join(key);
         let folder = target.parent().unwrap_or(&self.root);
-        let mut tries = 0;
-        loop {
-            self.make(folder)?;
-            self.check_inside(folder)?;
-            match fs::rename(&written.0, &target) {
-                Ok(()) => return sync(folder).map_err(cause),
-                // A deletion has removed the folder, as it was empty.
-                Err(error) if error.kind() == io::ErrorKind::NotFound && tries < MOST_TRIES => {
-                    tries += 1;
-                }
-                Err(error) => return Err(in_the_way(error)),
+        for _ in 0..MOST_TRIES {
+            match self.rename(written, folder, &target) {
+                // A deletion has removed a folder on the way, as it was empty.
+                Err(Cause::NotFound) => {}
+                result => return result,
             }
         }
+        Err(Cause::Transient(
+            "its folder is removed again and again".to_owned(),
+        ))
+    }
+
+    fn rename(&self, written: &Written, folder: &Path, target: &Path) -> Result<(), Cause> {
+        self.make(folder)?;
+        self.check_inside(folder)?;
+        fs::rename(&written.0, target).map_err(in_the_way)?;
+        sync(folder).map_err(cause)
     }
 
     /// Deletes an object, and the folders that are empty then.

@@ -27,7 +27,6 @@ pub(super) trait Library: ObjectStore + MultipartStore + PaginatedListStore {}
 impl<T: ObjectStore + MultipartStore + PaginatedListStore> Library for T {}
 
 /// A bucket behind a network.
-#[derive(Debug)]
 pub(super) struct Remote {
     library: Arc<dyn Library>,
 }

@@ -17,7 +17,6 @@ use super::settings::{Backend, Settings};
 use super::{Depth, Environment, Object, Page, PageToken, azure, gcs, s3};
 
 /// One of the kinds.
-#[derive(Debug)]
 pub(super) enum Store {
     Directory(Arc<Directory>),
     Remote(Remote),
