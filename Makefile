@@ -42,7 +42,7 @@ clean-cluster: ## Remove the embedded Kubernetes and every trace of it
 
 .PHONY: test
 test: requirements ## Run every test, the end-to-end tests on the embedded Kubernetes included
-	@SUDO="$(SUDO)" e2e/recipes/test.sh rust go fuzz sdks e2e
+	@SUDO="$(SUDO)" e2e/recipes/test.sh rust go fuzz sdks stores e2e
 
 .PHONY: test-fast
 test-fast: ## Run the tests that need no cluster
@@ -55,6 +55,10 @@ e2e: requirements embedded ## Run the end-to-end tests, or one with TEST=name (K
 .PHONY: sdks
 sdks: ## Profile real programs with the clients of every language (UPDATE=1 records what they send)
 	@e2e/recipes/sdks.sh
+
+.PHONY: stores
+stores: ## Use buckets of real object stores, through a network that fails
+	@e2e/recipes/stores.sh
 
 .PHONY: soak
 soak: ## Run the long suites whole: simulated gossip, crashes, unwell nodes, damage of the log, properties

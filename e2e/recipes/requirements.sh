@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Installs what the recipes need and this machine lacks, and says what it does. With the argument
-# `sdks` that includes the languages of the clients in e2e/sdks.
+# `sdks` that includes the languages of the clients in e2e/sdks, with `stores` that of the object stores
+# in e2e/stores.
 set -euo pipefail
 
 say() { echo "==> $*"; }
@@ -29,6 +30,10 @@ if [[ ${1:-} == sdks ]]; then
     need npm npm # any version; the Node that runs the program is one of its packages
     need default-jdk-headless javac
     need maven mvn
+fi
+
+if [[ ${1:-} == stores ]]; then
+    need npm npm # any version; the Node that runs the store is one of its packages
 fi
 
 if ((${#packages[@]})); then

@@ -99,6 +99,8 @@ impl Refusal {
                 "{reason}; make the bucket, or correct its name in the settings"
             )),
             404 => Cause::NotFound,
+            // Azure's word for an upload whose blocks are gone, as they are an object already.
+            400 if code == "InvalidBlockList" => Cause::NotFound,
             // S3 says so when a body does not arrive, or arrives as another.
             400 if matches!(
                 code,
@@ -273,6 +275,8 @@ mod tests {
             (404, "BlobNotFound", "not found"),
             (404, "NoSuchBucket", "broken"),
             (404, "ContainerNotFound", "broken"),
+            (404, "NoSuchUpload", "not found"),
+            (400, "InvalidBlockList", "not found"),
             (401, "", "denied"),
             (403, "AccessDenied", "denied"),
             (400, "AuthorizationHeaderMalformed", "denied"),

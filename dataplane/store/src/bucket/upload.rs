@@ -119,7 +119,15 @@ impl Bucket {
                 "parts of a failed upload are left in the bucket"
             );
         }
-        result
+        match result {
+            // A lifecycle may have removed them.
+            Err(Error::NotFound { .. }) => {
+                let cause =
+                    Cause::Transient("the store has lost the parts that were sent".to_owned());
+                Err(self.error(Operation::Upload, key, cause))
+            }
+            result => result,
+        }
     }
 
     async fn put_parts(

@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use axum::Router;
 use axum::body::Body;
@@ -43,6 +43,7 @@ pub(crate) async fn start() -> Target {
     tokio::spawn(async move { axum::serve(listener, app).await });
     Target {
         address,
+        head: Duration::from_millis(1500),
         backend: Box::new(|by, http| backend(&format!("http://{by}"), BUCKET, http)),
     }
 }

@@ -9,7 +9,7 @@ use pyroscope_store::bucket::{Bucket, Depth, Error, Patience};
 
 use crate::proxy::{Fault, Proxy, Request};
 use crate::suite::broken;
-use crate::target::{HEAD, Target, bytes, quick};
+use crate::target::{Target, bytes, quick};
 
 const SLOW_DOWN: &str =
     "<Error><Code>SlowDown</Code><Message>Please reduce your request rate.</Message></Error>";
@@ -49,7 +49,7 @@ fn slow_down() -> Fault {
 }
 
 /// What passes, by the kind of error that it is if it does not.
-fn passing() -> Vec<(&'static str, Fault)> {
+fn passing(target: &Target) -> Vec<(&'static str, Fault)> {
     vec![
         ("throttled", slow_down()),
         ("throttled", Fault::Answer(429, "retry-after: 0\r\n", "")),
@@ -66,7 +66,10 @@ fn passing() -> Vec<(&'static str, Fault)> {
         ("transient", Fault::CutWithin(10)),
         ("transient", Fault::Shorten(10)),
         ("transient", Fault::StallWithin(10)),
-        ("transient", Fault::Wait(HEAD + Duration::from_millis(500))),
+        (
+            "transient",
+            Fault::Wait(target.head + Duration::from_millis(500)),
+        ),
     ]
 }
 
@@ -83,7 +86,7 @@ fn kind(error: &Error) -> &'static str {
 async fn passing_faults_are_not_noticed(target: &Target, proxy: &Proxy) {
     let bucket = open(target, proxy, quick());
     let written = bytes(300_000, 11);
-    for (_, fault) in passing() {
+    for (_, fault) in passing(target) {
         // Those that cost time happen once, and not to everything.
         let is_slow = matches!(fault, Fault::StallWithin(_) | Fault::Wait(_));
         let slow = || proxy.inject(1, fault.clone(), any);
@@ -123,7 +126,7 @@ async fn lasting_faults_end_in_errors_of_their_kind(target: &Target, proxy: &Pro
     };
     let bucket = open(target, proxy, patience);
     bucket.put("a", bytes(50_000, 12)).await.unwrap();
-    for (expected, fault) in passing() {
+    for (expected, fault) in passing(target) {
         proxy.clear();
         proxy.inject(usize::MAX, fault.clone(), any);
         let began = Instant::now();
@@ -180,7 +183,7 @@ async fn the_store_is_given_the_time_it_asks_for(target: &Target, proxy: &Proxy)
     proxy.inject(1, Fault::Answer(429, "retry-after: 3600\r\n", ""), any);
     let began = Instant::now();
     let error = bucket.get("a", 10).await.unwrap_err();
-    assert!(began.elapsed() < HEAD, "{:?}", began.elapsed());
+    assert!(began.elapsed() < quick().operation, "{:?}", began.elapsed());
     let Error::Throttled { retry_after, .. } = &error else {
         panic!("{error:?}");
     };

@@ -9,6 +9,10 @@ use pyroscope_store::bucket::{Backend, Bucket, Http, Patience, Settings};
 /// A store that listens somewhere, and how to open its bucket by another address.
 pub(crate) struct Target {
     pub(crate) address: SocketAddr,
+    /// How long the head of an answer may take. On a busy machine an answer that nobody holds up
+    /// may take longer, and is asked for again; tests that hold answers up wait for it several
+    /// times.
+    pub(crate) head: Duration,
     pub(crate) backend: Box<dyn Fn(SocketAddr, Http) -> Backend + Send + Sync>,
 }
 
@@ -17,16 +21,12 @@ impl Target {
     /// each other.
     pub(crate) fn open(&self, by: SocketAddr, prefix: &str, patience: Patience) -> Bucket {
         let http = Http {
-            head: Some(HEAD),
+            head: Some(self.head),
             ..Http::default()
         };
         open((self.backend)(by, http), prefix, patience)
     }
 }
-
-/// How long the head of an answer may take. On a busy machine an answer that nobody holds up may
-/// take longer, and is asked for again; the tests that hold answers up wait for it several times.
-pub(crate) const HEAD: Duration = Duration::from_millis(800);
 
 /// Patience that survives two faults in a row and pauses for nearly no time.
 pub(crate) fn quick() -> Patience {
