@@ -25,6 +25,8 @@ use super::error::OpenError;
 use super::settings::{Http, Patience};
 use super::tls;
 
+/// Metadata of the machine is near, or nowhere: nobody waits longer for it.
+const METADATA: Duration = Duration::from_secs(2);
 /// Answers other than objects are no longer: a page of a list has 1,000 keys of 1,024 bytes.
 const MOST_ANSWER: usize = 16 << 20;
 
@@ -76,9 +78,10 @@ impl Client {
     async fn answer(&self, request: HttpRequest) -> Result<HttpResponse, Fault> {
         let is_completion = is_completion(request.method(), request.uri().query());
         let is_object = is_object(request.method(), request.uri().query());
+        let host = request.uri().host().unwrap_or_default().to_owned();
         let response = self.send(request).await?;
         let (mut parts, body) = response.into_parts();
-        let body = Unstalled::new(body, self.stall);
+        let body = Unstalled::new(body, self.stall, &host);
         if !parts.status.is_success() {
             let body = Limited::new(body, MOST_BODY).collect().await;
             let body = body.map(|body| body.to_bytes()).unwrap_or_default();
@@ -107,19 +110,24 @@ impl Client {
         let url = parts.uri.to_string().parse().map_err(|error| {
             Fault::Wrong(format!("{} is not an address: {error}", parts.uri.path()))
         })?;
+        let host = parts.uri.host().unwrap_or_default().to_owned();
         let mut request = reqwest::Request::new(parts.method, url);
         *request.headers_mut() = parts.headers;
         let body = body.collect().await;
         let body = body.map_err(|error| Fault::Wrong(chain(&error)))?;
         *request.body_mut() = Some(body.to_bytes().into());
         let answer = self.client.execute(request);
-        let answer = match self.head {
+        let head = match is_metadata(&host) {
+            true => Some(self.head.map_or(METADATA, |head| head.min(METADATA))),
+            false => self.head,
+        };
+        let answer = match head {
             Some(head) => tokio::time::timeout(head, answer)
                 .await
-                .map_err(|_| Fault::Late(format!("the store did not answer within {head:?}")))?,
+                .map_err(|_| Fault::Late(format!("{host} did not answer within {head:?}")))?,
             None => answer.await,
         };
-        answer.map(Into::into).map_err(|error| lost(&error))
+        answer.map(Into::into).map_err(|error| lost(&error, &host))
     }
 }
 
@@ -200,7 +208,7 @@ fn library(fault: Fault) -> HttpError {
     HttpError::new(HttpErrorKind::Unknown, fault)
 }
 
-fn lost(error: &reqwest::Error) -> Fault {
+fn lost(error: &reqwest::Error, host: &str) -> Fault {
     let reason = chain(error);
     if error.is_builder() {
         return Fault::Wrong(reason);
@@ -208,18 +216,29 @@ fn lost(error: &reqwest::Error) -> Fault {
     if let Some(tls) = tls_error(error) {
         return Fault::Wrong(match tls {
             rustls::Error::InvalidCertificate(_) => format!(
-                "the store's certificate is not trusted ({tls}); set the file of authorities, tls-ca-path"
+                "the certificate of {host} is not trusted ({tls}); set the file of authorities, tls-ca-path"
             ),
             rustls::Error::InvalidMessage(_) => {
-                format!("the store does not speak TLS ({tls}); set insecure to speak without")
+                format!("{host} does not speak TLS ({tls}); set insecure to speak without")
             }
             _ => return Fault::Lost(reason),
         });
     }
-    Fault::Lost(match error.is_connect() {
-        true => format!("cannot connect to the store: {reason}"),
-        false => format!("the connection to the store was lost: {reason}"),
+    Fault::Lost(match (error.is_connect(), is_metadata(host)) {
+        (true, true) => format!(
+            "no credentials are set, and {host}, where this machine may have some, cannot be reached: {reason}"
+        ),
+        (true, false) => format!("cannot connect to {host}: {reason}"),
+        (false, _) => format!("the connection to {host} was lost: {reason}"),
     })
+}
+
+/// Returns whether a host tells a machine or container of itself, its credentials included.
+fn is_metadata(host: &str) -> bool {
+    host == "metadata.google.internal"
+        || host
+            .parse::<std::net::Ipv4Addr>()
+            .is_ok_and(|address| address.is_link_local())
 }
 
 /// Returns the error of TLS behind another; it hides in errors of the system.
@@ -257,14 +276,16 @@ fn chain(error: &(dyn StdError + 'static)) -> String {
 /// A body that fails when it stands still.
 struct Unstalled {
     body: reqwest::Body,
+    host: String,
     stall: Duration,
     alarm: Pin<Box<Sleep>>,
 }
 
 impl Unstalled {
-    fn new(body: reqwest::Body, stall: Duration) -> Self {
+    fn new(body: reqwest::Body, stall: Duration, host: &str) -> Self {
         Self {
             body,
+            host: host.to_owned(),
             stall,
             alarm: Box::pin(sleep(stall)),
         }
@@ -282,12 +303,13 @@ impl Body for Unstalled {
         if let Poll::Ready(frame) = Pin::new(&mut self.body).poll_frame(cx) {
             let later = Instant::now() + self.stall;
             self.alarm.as_mut().reset(later);
-            return Poll::Ready(frame.map(|frame| frame.map_err(|error| lost(&error))));
+            let host = &self.host;
+            return Poll::Ready(frame.map(|it| it.map_err(|error| lost(&error, host))));
         }
         self.alarm.as_mut().poll(cx).map(|()| {
-            let stall = self.stall;
+            let Self { host, stall, .. } = &*self;
             Some(Err(Fault::Late(format!(
-                "the store's answer stood still for {stall:?}"
+                "the answer of {host} stood still for {stall:?}"
             ))))
         })
     }
@@ -330,6 +352,20 @@ mod tests {
             "",
         ] {
             assert!(!is_loopback(host), "{host}");
+        }
+    }
+
+    #[test]
+    fn metadata_is_known_by_its_hosts() {
+        for host in [
+            "169.254.169.254",
+            "169.254.170.2",
+            "metadata.google.internal",
+        ] {
+            assert!(is_metadata(host), "{host}");
+        }
+        for host in ["s3.amazonaws.com", "127.0.0.1", "10.254.169.254", ""] {
+            assert!(!is_metadata(host), "{host}");
         }
     }
 

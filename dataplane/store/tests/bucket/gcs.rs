@@ -60,7 +60,7 @@ async fn nobody_there_is_an_error_that_passes() {
     let error = open(backend, "", quick()).get("a", 1).await.unwrap_err();
     assert!(matches!(error, Error::Transient { .. }), "{error:?}");
     assert!(
-        error.to_string().contains("cannot connect to the store"),
+        error.to_string().contains("cannot connect to 127.0.0.1"),
         "{error}"
     );
 }

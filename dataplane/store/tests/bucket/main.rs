@@ -3,6 +3,7 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod credentials;
 mod directory;
 mod fake_gcs;
 mod faults;
