@@ -45,6 +45,9 @@ pub use settings::{
 };
 use store::{Permit, Store};
 
+/// No store has larger objects.
+const MOST_BYTES: u64 = 1 << 46;
+
 /// Looks up a variable of the environment.
 pub type Environment<'a> = dyn Fn(&str) -> Option<String> + 'a;
 
@@ -143,7 +146,7 @@ impl Bucket {
     pub async fn get(&self, key: &str, most: u64) -> Result<Bytes, Error> {
         self.measured(Operation::Get, async {
             let key = self.key(Operation::Get, key)?;
-            let range = 0..most.saturating_add(1);
+            let range = 0..most.min(MOST_BYTES) + 1;
             let found = self
                 .attempts(Operation::Get, &key, |permit| {
                     self.0.store.read(permit, &key, range.clone(), most)

@@ -1,6 +1,7 @@
 //! A bucket behind a network: one attempt at each operation.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::SystemTime;
 
 use base64::Engine;
@@ -21,6 +22,9 @@ use super::http::{Receipt, is_outside};
 use super::retry::Cause;
 use super::{Depth, Object, Page, PageToken};
 
+/// Memory that is taken for an object before it is there.
+const MOST_AHEAD: u64 = 16 << 20;
+
 /// What the library offers for every kind of store.
 pub(super) trait Library: ObjectStore + MultipartStore + PaginatedListStore {}
 
@@ -29,6 +33,8 @@ impl<T: ObjectStore + MultipartStore + PaginatedListStore> Library for T {}
 /// A bucket behind a network.
 pub(super) struct Remote {
     library: Arc<dyn Library>,
+    /// Whether the bucket is known to exist.
+    is_known: AtomicBool,
 }
 
 /// Whether a store has shown that it received what was sent.
@@ -61,6 +67,7 @@ impl Remote {
     pub(super) fn new(library: impl Library) -> Self {
         Self {
             library: Arc::new(library),
+            is_known: AtomicBool::new(false),
         }
     }
 
@@ -102,6 +109,9 @@ impl Remote {
             if bytes.is_empty() && chunk.len() as u64 == length {
                 return Ok(Some((chunk, size)));
             }
+            if bytes.is_empty() {
+                bytes.reserve(length.min(MOST_AHEAD) as usize);
+            }
             bytes.extend_from_slice(&chunk);
         }
         match bytes.len() as u64 == length {
@@ -112,11 +122,23 @@ impl Remote {
         }
     }
 
-    /// Returns size and age of an object.
+    /// Returns size and age of an object. An answer to HEAD does not say whether it is the object or
+    /// the bucket that is not there, so the first time it is asked for in full.
     pub(super) async fn head(&self, key: &str) -> Result<Object, Cause> {
-        let meta = self.library.head(&path(key)?).await;
-        meta.map(|meta| object(&meta))
-            .map_err(|error| answer::cause(&error))
+        let found = self.library.head(&path(key)?).await;
+        let found = found
+            .map(|meta| object(&meta))
+            .map_err(|error| answer::cause(&error));
+        if found == Err(Cause::NotFound) && !self.is_known.load(Ordering::Relaxed) {
+            match Box::pin(self.read(key, 0..1, u64::MAX)).await {
+                Ok(_) | Err(Cause::NotFound) => {}
+                Err(cause) => return Err(cause),
+            }
+        }
+        if let Ok(_) | Err(Cause::NotFound) = found {
+            self.is_known.store(true, Ordering::Relaxed);
+        }
+        found
     }
 
     /// Writes a small object at once.

@@ -10,6 +10,7 @@ use std::time::SystemTime;
 use bytes::Bytes;
 use futures::{StreamExt, TryStreamExt, stream};
 use object_store::multipart::PartId;
+use tokio::time::timeout;
 
 use super::error::Error;
 use super::remote::{Confirmed, Remote};
@@ -110,14 +111,11 @@ impl Bucket {
             })
             .await?;
         let result = self.put_parts(remote, key, source, &upload).await;
-        if result.is_err()
-            && let Err(cause) = remote.abort(key, &upload).await
-        {
-            tracing::debug!(
-                key,
-                ?cause,
-                "parts of a failed upload are left in the bucket"
-            );
+        if result.is_err() {
+            let aborted = timeout(self.0.patience.stall, remote.abort(key, &upload)).await;
+            if !matches!(aborted, Ok(Ok(()))) {
+                tracing::debug!(key, "parts of a failed upload are left in the bucket");
+            }
         }
         match result {
             // A lifecycle may have removed them.

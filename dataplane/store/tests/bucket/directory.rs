@@ -7,6 +7,8 @@ use std::path::Path;
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
+use proptest::collection::btree_set;
+use proptest::prelude::*;
 use pyroscope_store::bucket::{Backend, Bucket, Depth};
 
 use crate::suite::{behaves, broken, keys};
@@ -211,6 +213,58 @@ async fn a_disk_that_refuses_is_told_apart() {
     match result {
         Ok(()) => assert!(is_root),
         Err(error) => assert!(error.to_string().contains("may write objects"), "{error}"),
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(32))]
+
+    #[test]
+    fn lists_are_those_of_a_sorted_set(
+        keys in btree_set("[a0-]{1,2}(/[a0-]{1,2}){0,3}", 0..30),
+        folder in "([a0-]{1,2}/){0,2}",
+        most in 1..7usize,
+    ) {
+        // An object cannot be a folder too.
+        let is_folder = |key: &str| keys.iter().any(|it| it.starts_with(&format!("{key}/")));
+        let keys: BTreeSet<String> = keys.iter().filter(|key| !is_folder(key)).cloned().collect();
+        let root = tempfile::tempdir().unwrap();
+        let bucket = bucket(root.path(), "");
+        for key in &keys {
+            let path = root.path().join(key);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, "").unwrap();
+        }
+        let below = keys.iter().filter_map(|key| Some((key, key.strip_prefix(&folder)?)));
+        let level = below.clone().map(|(_, rest)| match rest.split_once('/') {
+            Some((name, _)) => format!("{folder}{name}/"),
+            None => format!("{folder}{rest}"),
+        });
+        let level: BTreeSet<String> = level.collect();
+        let below: BTreeSet<String> = below.map(|(key, _)| key.clone()).collect();
+        let runtime = tokio::runtime::Runtime::new().unwrap();
+        for (depth, expected) in [(Depth::All, below), (Depth::One, level)] {
+            let found = runtime.block_on(in_order(&bucket, &folder, depth, most));
+            prop_assert_eq!(found, expected.into_iter().collect::<Vec<_>>());
+        }
+    }
+}
+
+/// Returns what the pages of a list have, and checks that each is full but the last.
+async fn in_order(bucket: &Bucket, folder: &str, depth: Depth, most: usize) -> Vec<String> {
+    let (mut found, mut from) = (Vec::new(), None);
+    loop {
+        let page = bucket.list_some(folder, depth, from, most).await.unwrap();
+        let objects = page.objects.into_iter().map(|object| object.key);
+        let mut page_keys: Vec<String> = objects.chain(page.folders).collect();
+        page_keys.sort();
+        assert!(page_keys.len() <= most);
+        assert!(page.next.is_none() || page_keys.len() == most);
+        found.extend(page_keys);
+        from = page.next;
+        if from.is_none() {
+            return found;
+        }
     }
 }
 

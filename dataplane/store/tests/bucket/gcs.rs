@@ -41,6 +41,8 @@ async fn a_bucket_that_does_not_exist_is_not_an_object_that_does_not() {
     for error in [
         broken(wrong.get("a", 1).await),
         broken(wrong.put("a", bytes(1, 1)).await),
+        broken(wrong.exists("a").await),
+        broken(wrong.head("a").await),
     ] {
         assert!(
             error.contains("NoSuchBucket") && error.contains("make the bucket"),

@@ -29,6 +29,7 @@ async fn objects_are_read_as_written(bucket: &Bucket) {
     for written in [&first, &second] {
         bucket.put("t/a.bin", written.clone()).await.unwrap();
         assert_eq!(&bucket.get("t/a.bin", 1 << 20).await.unwrap(), written);
+        assert_eq!(&bucket.get("t/a.bin", u64::MAX).await.unwrap(), written);
         let head = bucket.head("t/a.bin").await.unwrap();
         assert_eq!(
             (head.key.as_str(), head.size),

@@ -106,6 +106,8 @@ async fn wrong_keys_buckets_and_regions_are_told_apart() {
     );
     let error = broken(missing.put("a", bytes(1, 1)).await);
     assert!(error.contains("s3 bucket other"), "{error}");
+    let error = broken(missing.exists("a").await);
+    assert!(error.contains("NoSuchBucket"), "{error}");
 }
 
 #[tokio::test]
