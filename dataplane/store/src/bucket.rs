@@ -12,6 +12,7 @@
 
 mod answer;
 mod azure;
+mod connect;
 mod directory;
 mod error;
 mod gcs;

@@ -45,8 +45,7 @@ pub(super) fn open(
             suffix => format!("https://{account}.{suffix}"),
         },
     };
-    let host = endpoint.split(['/', '?']).nth(2).unwrap_or_default();
-    let client = Client::new(&settings.http, patience, host)?;
+    let client = Client::new(&settings.http, patience, environment)?;
     let is_http = endpoint.starts_with("http://");
     let mut builder = MicrosoftAzureBuilder::new()
         .with_account(account)

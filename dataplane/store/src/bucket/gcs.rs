@@ -21,17 +21,15 @@ pub(super) fn open(
     let mut builder = GoogleCloudStorageBuilder::new()
         .with_bucket_name(&settings.bucket)
         .with_retry(no_retry);
-    let mut host = "storage.googleapis.com".to_owned();
     if let Some(account) = &settings.service_account {
         let account = account.expose_secret();
-        let said = Account::read(account)?;
-        host = said.host.unwrap_or(host);
+        check(account)?;
         builder = builder.with_service_account_key(account);
     } else if let Some(path) = environment("GOOGLE_APPLICATION_CREDENTIALS") {
         builder = builder.with_application_credentials(path);
     }
     builder
-        .with_http_connector(Client::new(&settings.http, patience, &host)?)
+        .with_http_connector(Client::new(&settings.http, patience, environment)?)
         .build()
         .map_err(|error| OpenError::Client {
             backend: "gcs",
@@ -39,36 +37,19 @@ pub(super) fn open(
         })
 }
 
-/// What must be known of an account's key beside the key.
-#[derive(Debug, PartialEq, Eq)]
-struct Account {
-    /// The host of another store than Google's, as tests and emulators have.
-    host: Option<String>,
-}
-
-impl Account {
-    /// Reads a key. Nothing of it is repeated in errors.
-    fn read(text: &str) -> Result<Self, OpenError> {
-        let wrong = |reason: &str| OpenError::Setting {
-            setting: SETTING,
-            reason: reason.to_owned(),
-        };
-        let key: serde_json::Value =
-            serde_json::from_str(text).map_err(|_| wrong("is not JSON"))?;
-        let word = |name: &str| key.get(name).and_then(serde_json::Value::as_str);
-        match word("type") {
-            Some("service_account") | None => {}
-            Some("external_account") => {
-                return Err(wrong(
-                    "is a federated identity, which is not supported; use a service account's key, or the identity of the machine or pod",
-                ));
-            }
-            Some(_) => return Err(wrong("is not the key of a service account")),
-        }
-        let host = word("gcs_base_url").and_then(|url| url.split("://").nth(1));
-        Ok(Self {
-            host: host.map(str::to_owned),
-        })
+/// Checks a key. Nothing of it is repeated in errors.
+fn check(key: &str) -> Result<(), OpenError> {
+    let wrong = |reason: &str| OpenError::Setting {
+        setting: SETTING,
+        reason: reason.to_owned(),
+    };
+    let key: serde_json::Value = serde_json::from_str(key).map_err(|_| wrong("is not JSON"))?;
+    match key.get("type").and_then(serde_json::Value::as_str) {
+        Some("service_account") | None => Ok(()),
+        Some("external_account") => Err(wrong(
+            "is a federated identity, which is not supported; use a service account's key, or the identity of the machine or pod",
+        )),
+        Some(_) => Err(wrong("is not the key of a service account")),
     }
 }
 
@@ -78,10 +59,7 @@ mod tests {
 
     #[test]
     fn keys_say_what_they_are() {
-        let host = |text: &str| Account::read(text).unwrap().host;
-        assert_eq!(host(r#"{"type": "service_account"}"#), None);
-        let emulator = r#"{"gcs_base_url": "http://127.0.0.1:4443"}"#;
-        assert_eq!(host(emulator).as_deref(), Some("127.0.0.1:4443"));
+        assert!(check(r#"{"type": "service_account"}"#).is_ok());
         for (bad, reason) in [
             ("/var/key.json", "is not JSON"),
             (r#"{"type": "external_account"}"#, "federated identity"),
@@ -90,7 +68,7 @@ mod tests {
                 "not the key of a service account",
             ),
         ] {
-            let error = Account::read(bad).unwrap_err().to_string();
+            let error = check(bad).unwrap_err().to_string();
             assert!(
                 error.starts_with(SETTING) && error.contains(reason),
                 "{error}"

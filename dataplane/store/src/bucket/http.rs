@@ -10,21 +10,27 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{HeaderMap, Method, StatusCode};
+use http::header::USER_AGENT;
+use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use http_body_util::{BodyExt, Limited};
-use hyper::body::{Body, Frame, SizeHint};
+use hyper::body::{Body, Frame, Incoming, SizeHint};
+use hyper_util::client::legacy;
+use hyper_util::rt::{TokioExecutor, TokioTimer};
 use object_store::ClientOptions;
 use object_store::client::{
-    HttpClient, HttpConnector, HttpError, HttpErrorKind, HttpRequest, HttpResponse,
-    HttpResponseBody, HttpService,
+    HttpClient, HttpConnector, HttpError, HttpErrorKind, HttpRequest, HttpRequestBody,
+    HttpResponse, HttpResponseBody, HttpService,
 };
 use tokio::time::{Instant, Sleep, sleep};
 
+use super::Environment;
 use super::answer::{Fault, MOST_BODY, Refusal, shown};
+use super::connect::Connector;
 use super::error::OpenError;
 use super::settings::{Http, Patience};
-use super::tls;
 
+const OURSELVES: HeaderValue =
+    HeaderValue::from_static(concat!("pyroscope-operator/", env!("CARGO_PKG_VERSION")));
 /// Metadata of the machine is near, or nowhere: nobody waits longer for it.
 const METADATA: Duration = Duration::from_secs(2);
 /// Answers other than objects are no longer: a page of a list has 1,000 keys of 1,024 bytes.
@@ -33,7 +39,7 @@ const MOST_ANSWER: usize = 16 << 20;
 /// Makes the requests of one bucket, and those for its credentials.
 #[derive(Clone, Debug)]
 pub(super) struct Client {
-    client: reqwest::Client,
+    client: legacy::Client<Connector, HttpRequestBody>,
     head: Option<Duration>,
     stall: Duration,
 }
@@ -46,28 +52,17 @@ pub(super) struct Receipt {
 }
 
 impl Client {
-    /// Makes a client for a host.
-    pub(super) fn new(settings: &Http, patience: &Patience, host: &str) -> Result<Self, OpenError> {
-        let mut builder = reqwest::Client::builder()
-            .tls_backend_preconfigured(tls::config(settings)?)
-            .user_agent(concat!("pyroscope-operator/", env!("CARGO_PKG_VERSION")))
-            .redirect(reqwest::redirect::Policy::none())
-            .referer(false)
-            .http1_only()
-            // Ranges and lengths are those of the objects.
-            .no_gzip()
+    /// Makes a client.
+    pub(super) fn new(
+        settings: &Http,
+        patience: &Patience,
+        environment: &Environment<'_>,
+    ) -> Result<Self, OpenError> {
+        let client = legacy::Client::builder(TokioExecutor::new())
             .pool_idle_timeout(settings.idle)
-            .pool_max_idle_per_host(settings.idle_connections);
-        if let Some(connect) = settings.connect {
-            builder = builder.connect_timeout(connect);
-        }
-        if is_loopback(host) {
-            builder = builder.no_proxy();
-        }
-        let client = builder.build().map_err(|error| OpenError::Client {
-            backend: "http",
-            reason: chain(&error),
-        })?;
+            .pool_max_idle_per_host(settings.idle_connections)
+            .pool_timer(TokioTimer::new())
+            .build(Connector::new(settings, environment)?);
         Ok(Self {
             client,
             head: settings.head,
@@ -79,7 +74,7 @@ impl Client {
         let is_completion = is_completion(request.method(), request.uri().query());
         let is_object = is_object(request.method(), request.uri().query());
         let host = request.uri().host().unwrap_or_default().to_owned();
-        let response = self.send(request).await?;
+        let response = self.send(request, &host).await?;
         let (mut parts, body) = response.into_parts();
         let body = Unstalled::new(body, self.stall, &host);
         if !parts.status.is_success() {
@@ -105,19 +100,15 @@ impl Client {
     }
 
     /// Sends a request and waits for the head of the answer.
-    async fn send(&self, request: HttpRequest) -> Result<http::Response<reqwest::Body>, Fault> {
-        let (parts, body) = request.into_parts();
-        let url = parts.uri.to_string().parse().map_err(|error| {
-            Fault::Wrong(format!("{} is not an address: {error}", parts.uri.path()))
-        })?;
-        let host = parts.uri.host().unwrap_or_default().to_owned();
-        let mut request = reqwest::Request::new(parts.method, url);
-        *request.headers_mut() = parts.headers;
-        let body = body.collect().await;
-        let body = body.map_err(|error| Fault::Wrong(chain(&error)))?;
-        *request.body_mut() = Some(body.to_bytes().into());
-        let answer = self.client.execute(request);
-        let head = match is_metadata(&host) {
+    async fn send(
+        &self,
+        mut request: HttpRequest,
+        host: &str,
+    ) -> Result<http::Response<Incoming>, Fault> {
+        let headers = request.headers_mut();
+        headers.entry(USER_AGENT).or_insert(OURSELVES);
+        let answer = self.client.request(request);
+        let head = match is_metadata(host) {
             true => Some(self.head.map_or(METADATA, |head| head.min(METADATA))),
             false => self.head,
         };
@@ -127,7 +118,7 @@ impl Client {
                 .map_err(|_| Fault::Late(format!("{host} did not answer within {head:?}")))?,
             None => answer.await,
         };
-        answer.map(Into::into).map_err(|error| lost(&error, &host))
+        answer.map_err(|error| lost(&error, error.is_connect(), host))
     }
 }
 
@@ -180,19 +171,6 @@ fn is_object(method: &Method, query: Option<&str>) -> bool {
     method == Method::GET && !query.is_some_and(|query| asks.iter().any(|ask| query.contains(ask)))
 }
 
-/// Returns whether a host is this machine. It is never spoken to by a proxy, as with the original.
-fn is_loopback(host: &str) -> bool {
-    let name = match host.rsplit_once(':') {
-        Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => name,
-        _ => host,
-    };
-    let name = name.trim_start_matches('[').trim_end_matches(']');
-    name == "localhost"
-        || name
-            .parse::<std::net::IpAddr>()
-            .is_ok_and(|address| address.is_loopback())
-}
-
 async fn whole(body: Unstalled) -> Result<Bytes, Fault> {
     match Limited::new(body, MOST_ANSWER).collect().await {
         Ok(body) => Ok(body.to_bytes()),
@@ -208,11 +186,8 @@ fn library(fault: Fault) -> HttpError {
     HttpError::new(HttpErrorKind::Unknown, fault)
 }
 
-fn lost(error: &reqwest::Error, host: &str) -> Fault {
+fn lost(error: &(dyn StdError + 'static), is_connect: bool, host: &str) -> Fault {
     let reason = chain(error);
-    if error.is_builder() {
-        return Fault::Wrong(reason);
-    }
     if let Some(tls) = tls_error(error) {
         return Fault::Wrong(match tls {
             rustls::Error::InvalidCertificate(_) => format!(
@@ -224,7 +199,7 @@ fn lost(error: &reqwest::Error, host: &str) -> Fault {
             _ => return Fault::Lost(reason),
         });
     }
-    Fault::Lost(match (error.is_connect(), is_metadata(host)) {
+    Fault::Lost(match (is_connect, is_metadata(host)) {
         (true, true) => format!(
             "no credentials are set, and {host}, where this machine may have some, cannot be reached: {reason}"
         ),
@@ -242,8 +217,8 @@ fn is_metadata(host: &str) -> bool {
 }
 
 /// Returns the error of TLS behind another; it hides in errors of the system.
-fn tls_error(error: &reqwest::Error) -> Option<&rustls::Error> {
-    let mut next: Option<&(dyn StdError + 'static)> = Some(error);
+fn tls_error<'a>(error: &'a (dyn StdError + 'static)) -> Option<&'a rustls::Error> {
+    let mut next = Some(error);
     while let Some(error) = next {
         if let Some(tls) = error.downcast_ref::<rustls::Error>() {
             return Some(tls);
@@ -275,14 +250,14 @@ fn chain(error: &(dyn StdError + 'static)) -> String {
 
 /// A body that fails when it stands still.
 struct Unstalled {
-    body: reqwest::Body,
+    body: Incoming,
     host: String,
     stall: Duration,
     alarm: Pin<Box<Sleep>>,
 }
 
 impl Unstalled {
-    fn new(body: reqwest::Body, stall: Duration, host: &str) -> Self {
+    fn new(body: Incoming, stall: Duration, host: &str) -> Self {
         Self {
             body,
             host: host.to_owned(),
@@ -304,7 +279,7 @@ impl Body for Unstalled {
             let later = Instant::now() + self.stall;
             self.alarm.as_mut().reset(later);
             let host = &self.host;
-            return Poll::Ready(frame.map(|it| it.map_err(|error| lost(&error, host))));
+            return Poll::Ready(frame.map(|it| it.map_err(|error| lost(&error, false, host))));
         }
         self.alarm.as_mut().poll(cx).map(|()| {
             let Self { host, stall, .. } = &*self;
@@ -331,29 +306,6 @@ pub(super) fn is_outside(fault: Option<&Fault>) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn this_machine_is_known_by_its_names() {
-        for host in [
-            "localhost",
-            "localhost:9000",
-            "127.0.0.1",
-            "127.9.9.9:1",
-            "[::1]:80",
-            "[::1]",
-        ] {
-            assert!(is_loopback(host), "{host}");
-        }
-        for host in [
-            "localhost.example.com",
-            "10.0.0.1:9000",
-            "s3.amazonaws.com",
-            "[2001::1]:80",
-            "",
-        ] {
-            assert!(!is_loopback(host), "{host}");
-        }
-    }
 
     #[test]
     fn metadata_is_known_by_its_hosts() {

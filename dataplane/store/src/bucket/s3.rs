@@ -45,7 +45,7 @@ pub(super) fn open(
     no_retry: RetryConfig,
 ) -> Result<AmazonS3, OpenError> {
     let address = Address::new(settings, environment)?;
-    let client = Client::new(&settings.http, patience, &address.host)?;
+    let client = Client::new(&settings.http, patience, environment)?;
     let mut builder = AmazonS3Builder::new()
         .with_bucket_name(&settings.bucket)
         .with_region(&address.region)

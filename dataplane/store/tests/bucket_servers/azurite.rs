@@ -8,6 +8,8 @@ use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use pyroscope_store::bucket::{Azure, AzureAccess, Backend, Error, Http};
 use sha2::{Digest, Sha256};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
 use tokio::process::Command;
 
 use crate::faults;
@@ -47,30 +49,16 @@ async fn make_container(address: SocketAddr) {
         format!("PUT\n\n\n\n\n\n\n\n\n\n\n\nx-ms-date:{date}\nx-ms-version:{version}\n{resource}");
     let key = BASE64_STANDARD.decode(KEY).unwrap();
     let signature = BASE64_STANDARD.encode(hmac(&key, to_sign.as_bytes()));
-    let url = format!("http://{address}/{ACCOUNT}/{CONTAINER}?restype=container");
-    let client = reqwest::Client::builder()
-        .tls_backend_preconfigured(no_tls())
-        .no_proxy()
-        .build()
-        .unwrap();
-    let answer = client
-        .put(url)
-        .header("x-ms-date", date)
-        .header("x-ms-version", version)
-        .header("content-length", 0)
-        .header("authorization", format!("SharedKey {ACCOUNT}:{signature}"))
-        .send()
-        .await
-        .unwrap();
-    assert_eq!(answer.status(), 201, "{}", answer.text().await.unwrap());
-}
-
-fn no_tls() -> rustls::ClientConfig {
-    rustls::ClientConfig::builder_with_provider(rustls::crypto::ring::default_provider().into())
-        .with_safe_default_protocol_versions()
-        .unwrap()
-        .with_root_certificates(rustls::RootCertStore::empty())
-        .with_no_client_auth()
+    let request = format!(
+        "PUT /{ACCOUNT}/{CONTAINER}?restype=container HTTP/1.1\r\nhost: {address}\r\n\
+         x-ms-date: {date}\r\nx-ms-version: {version}\r\ncontent-length: 0\r\n\
+         authorization: SharedKey {ACCOUNT}:{signature}\r\nconnection: close\r\n\r\n"
+    );
+    let mut store = TcpStream::connect(address).await.unwrap();
+    store.write_all(request.as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    store.read_to_string(&mut answer).await.unwrap();
+    assert!(answer.starts_with("HTTP/1.1 201"), "{answer}");
 }
 
 /// HMAC-SHA-256 with a key that is shorter than a block.
