@@ -7,6 +7,7 @@ mod codec;
 mod extract;
 mod inflate;
 mod normalise;
+mod reuse;
 mod split;
 mod validate;
 mod view;
@@ -15,6 +16,7 @@ mod wire;
 
 pub use codec::{decode, encode, encode_gzip};
 pub use inflate::claimed_bytes;
+pub use reuse::ReusedView;
 pub use view::{Function, Line, Location, Mapping, Sample, View};
 pub use wire::Malformed;
 

@@ -7,7 +7,7 @@ use std::{collections::HashMap, time::Duration};
 use bytes::Bytes;
 use parking_lot::Mutex;
 use proto::{
-    ingester::v1::ingester_service_client::IngesterServiceClient,
+    ingester::v1::ingester_service_client::IngesterServiceClient, push::v1::PushResponse,
     reader::v1::reader_service_client::ReaderServiceClient,
 };
 use tonic::{
@@ -72,7 +72,7 @@ impl Clients {
         &self,
         addr: &str,
         messages: Request<Vec<Bytes>>,
-    ) -> Result<(), Status> {
+    ) -> Result<PushResponse, Status> {
         encoded::call(self.channel(addr)?, PUSH, messages).await
     }
 

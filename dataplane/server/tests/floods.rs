@@ -182,7 +182,7 @@ fn series(labels: Vec<LabelPair>, raw: Vec<u8>) -> RawProfileSeries {
         labels,
         samples: vec![RawSample {
             raw_profile: raw.into(),
-            id: String::new(),
+            ..RawSample::default()
         }],
         annotations: Vec::new(),
     }

@@ -165,7 +165,7 @@ async fn protobuf_gzip_and_grpc_reach_the_same_store() {
                 .to_vec(),
             samples: vec![RawSample {
                 raw_profile: profile::pprof::encode_gzip(&pprof(leaf, 10, 0)).into(),
-                id: String::new(),
+                ..RawSample::default()
             }],
             annotations: Vec::new(),
         }],

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use profile::Labels;
-use profile::pprof::{Limits, View};
+use profile::pprof::{Limits, ReusedView};
 use prometheus_client::registry::Registry;
 use pyroscope_store::{Database, IncomingProfile, Options, PushLimits};
 
@@ -62,7 +62,7 @@ fn incoming(raw: &Bytes, n: usize, is_read: bool) -> Result<IncomingProfile, Err
         ("pod", &pod),
         ("namespace", "shop"),
     ];
-    let mut view = View::default();
+    let mut view = ReusedView::take();
     view.decode(raw, 4 << 20)?;
     view.normalise(&Limits::default());
     Ok(IncomingProfile {
@@ -70,6 +70,7 @@ fn incoming(raw: &Bytes, n: usize, is_read: bool) -> Result<IncomingProfile, Err
         id: (n as u128).to_be_bytes(),
         raw: raw.clone(),
         view: is_read.then(|| Arc::new(view)),
+        digest: None,
     })
 }
 

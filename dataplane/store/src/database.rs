@@ -14,6 +14,7 @@ use proto::reader::v1::{MergeRequest, MergeResponse, SelectRequest, SelectRespon
 
 use crate::block::{self, BlockError, Description, Meta};
 use crate::budget::{Budget, Full};
+use crate::digest::DigestKey;
 use crate::finishing::Finishing;
 use crate::head::cost;
 use crate::ingest::{self, Logged};
@@ -80,17 +81,17 @@ pub(crate) struct Engine {
     pub(crate) wal: Wal,
     pub(crate) budget: Arc<Budget>,
     pub(crate) head_metrics: HeadMetrics,
+    /// Under which stacks are hashed.
+    pub(crate) key: Arc<DigestKey>,
     tenants: Tenants,
     closed: AtomicBool,
     /// Start of the clock of active series.
     opened: Instant,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct Tenants {
     by_name: RwLock<BTreeMap<Arc<str>, Arc<Tenant>>>,
-    /// Secret of this process, which keys hashes of what comes from outside.
-    seed: u64,
 }
 
 impl Database {
@@ -121,10 +122,8 @@ impl Database {
         let head_metrics = HeadMetrics::register(registry);
         let wal_metrics = WalMetrics::register(registry);
         let directory = directory.as_ref();
-        let tenants = Tenants {
-            by_name: RwLock::default(),
-            seed: rand::random(),
-        };
+        let tenants = Tenants::default();
+        let key = DigestKey::new(rand::random());
         let budget = Budget::new(options.max_head_bytes.min(MAX_HEAD_BYTES));
         let opened = Instant::now();
         let log = wal::Options {
@@ -132,7 +131,8 @@ impl Database {
             queue: options.queue,
         };
         let decode = |record: &Record<'_>| {
-            ingest::from_record(record).map(|new| (Box::<str>::from(record.tenant), new))
+            let logged = ingest::from_record(record, key.get());
+            logged.map(|new| (Box::<str>::from(record.tenant), new))
         };
         let apply =
             |(tenant, new): (Box<str>, Logged)| tenants.apply(&tenant, new, &budget, &head_metrics);
@@ -141,6 +141,7 @@ impl Database {
             wal,
             budget,
             head_metrics,
+            key: Arc::new(key),
             tenants,
             closed: AtomicBool::new(false),
             opened,
@@ -169,6 +170,12 @@ impl Database {
     ) -> Result<(), PushError> {
         let push = ingest::push(self.engine.clone(), tenant.into(), profiles.into(), limits);
         Finishing::new(push).await
+    }
+
+    /// Returns the key under which stacks are hashed: a [`Digest`](crate::Digest)
+    /// under it saves the database work.
+    pub fn digest_key(&self) -> Arc<DigestKey> {
+        Arc::clone(&self.engine.key)
     }
 
     /// Lists the profile types that have profiles within a range, sorted.
@@ -312,6 +319,11 @@ impl Engine {
         u64::try_from(self.opened.elapsed().as_millis()).unwrap_or(u64::MAX)
     }
 
+    /// Returns a tenant.
+    pub(crate) fn tenant(&self, name: &str) -> Option<Arc<Tenant>> {
+        self.tenants.get(name)
+    }
+
     /// Returns a tenant, which is made if there is none and there is room: names
     /// of tenants come from outside.
     pub(crate) fn tenant_or_new(&self, name: &str) -> Result<Arc<Tenant>, Full> {
@@ -319,7 +331,8 @@ impl Engine {
             return Ok(tenant);
         }
         let room = self.budget.reserve(cost::TENANT)?;
-        let (tenant, is_new) = self.tenants.get_or_new(name, &self.head_metrics);
+        let key = self.key.get();
+        let (tenant, is_new) = self.tenants.get_or_new(name, key, &self.head_metrics);
         if is_new {
             room.settle(cost::TENANT);
         }
@@ -338,12 +351,12 @@ impl Tenants {
     }
 
     /// Returns a tenant, and whether it is new.
-    fn get_or_new(&self, name: &str, metrics: &HeadMetrics) -> (Arc<Tenant>, bool) {
+    fn get_or_new(&self, name: &str, key: u64, metrics: &HeadMetrics) -> (Arc<Tenant>, bool) {
         let mut tenants = self.by_name.write();
         if let Some(tenant) = tenants.get(name) {
             return (tenant.clone(), false);
         }
-        let tenant = Arc::new(Tenant::new(self.seed));
+        let tenant = Arc::new(Tenant::new(key));
         tenants.insert(Arc::from(name), tenant.clone());
         metrics.tenants.set(tenants.len() as i64);
         (tenant, true)
@@ -354,18 +367,23 @@ impl Tenants {
     fn apply(
         &self,
         tenant: &str,
-        Logged { place, view }: Logged,
+        logged: Logged,
         budget: &Budget,
         metrics: &HeadMetrics,
     ) -> Applied {
-        let (tenant, is_new) = self.get_or_new(tenant, metrics);
+        let Logged {
+            place,
+            digest,
+            view,
+        } = logged;
+        let (tenant, is_new) = self.get_or_new(tenant, digest.key(), metrics);
         if is_new {
             budget.spend(cost::TENANT);
         }
         if tenant.head.contains(&place.labels, &place.id) {
             return Applied::Duplicate;
         }
-        let new = tenant.head.intern(&view);
+        let new = tenant.head.intern(&view, &digest);
         budget.spend(new.symbol_bytes);
         let Some(added) = tenant.head.insert(&place, new) else {
             return Applied::Duplicate;

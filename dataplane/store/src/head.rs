@@ -7,12 +7,13 @@ use parking_lot::RwLock;
 use profile::pprof::View;
 use profile::{Labels, ProfileType};
 
+use crate::digest::Digest;
 use crate::query::TimeRange;
 
 mod append_log;
 mod columns;
 pub(crate) mod cost;
-mod fingerprint;
+pub(crate) mod fingerprint;
 mod series;
 mod symbols;
 mod view;
@@ -20,6 +21,7 @@ mod view;
 use append_log::AppendLog;
 pub(crate) use append_log::Snapshot;
 use columns::Columns;
+pub(crate) use fingerprint::Fingerprint;
 pub(crate) use series::{Reading, Selected, Series, grown};
 use series::{Row, StoredProfile};
 use symbols::Symbols;
@@ -52,6 +54,17 @@ pub(crate) struct NewProfile {
     columns: Columns,
     /// Estimated size of what was new of the symbols, in bytes.
     pub(crate) symbol_bytes: u64,
+}
+
+impl NewProfile {
+    /// Encodes a profile whose stacks are known.
+    pub(crate) fn of(digest: &Digest, stacks: Vec<u32>) -> Self {
+        let samples = stacks.into_iter().zip(digest.values());
+        Self {
+            columns: Columns::encode(digest.columns(), samples),
+            symbol_bytes: 0,
+        }
+    }
 }
 
 /// What inserting a profile added.
@@ -102,11 +115,11 @@ impl SeriesView {
 }
 
 impl Head {
-    /// Creates an empty head; the seed is secret and keys the hashes of what
-    /// comes from outside.
-    pub(crate) fn new(seed: u64) -> Self {
+    /// Creates an empty head; the key, which is secret, is that of the hashes of
+    /// stacks.
+    pub(crate) fn new(key: u64) -> Self {
         Self {
-            symbols: Symbols::new(seed),
+            symbols: Symbols::new(key),
             index: RwLock::default(),
         }
     }
@@ -117,15 +130,18 @@ impl Head {
         index.ids.get(labels).is_some_and(|ids| ids.contains(id))
     }
 
+    /// Returns the stacks of a profile, if all are stored.
+    pub(crate) fn known(&self, digest: &Digest) -> Option<Vec<u32>> {
+        self.symbols.known(digest)
+    }
+
     /// Stores the stacks of a normalised profile, which is not visible before it
     /// is inserted.
-    pub(crate) fn intern(&self, view: &View) -> NewProfile {
-        let interned = self.symbols.intern(view);
-        let values = view.samples().map(|sample| sample.values);
-        let samples = interned.stacks.into_iter().zip(values);
+    pub(crate) fn intern(&self, view: &View, digest: &Digest) -> NewProfile {
+        let interned = self.symbols.intern(view, digest);
         NewProfile {
-            columns: Columns::encode(view.sample_types().len(), samples),
             symbol_bytes: interned.bytes,
+            ..NewProfile::of(digest, interned.stacks)
         }
     }
 

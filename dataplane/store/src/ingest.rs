@@ -2,13 +2,14 @@
 
 use std::sync::Arc;
 
-use profile::pprof::{Limits, View, claimed_bytes};
-use profile::{Labels, PprofError, ProfileType, labels};
+use profile::pprof::{Limits, ReusedView, View, claimed_bytes};
+use profile::{Labels, PprofError, labels};
 use tokio::sync::watch;
 use tokio::task::{JoinError, spawn_blocking};
 
 use crate::database::Engine;
-use crate::head::{NewProfile, NewSeries, Place};
+use crate::digest::Digest;
+use crate::head::{NewProfile, NewSeries, Place, cost};
 use crate::push::{IncomingProfile, PushError, PushLimits, RejectReason, Rejected};
 use crate::tenant::{Admitted, Claim};
 use crate::wal::{LogError, Record};
@@ -47,7 +48,15 @@ struct Claimed {
 #[derive(Debug)]
 pub(crate) struct Logged {
     pub(crate) place: Place,
-    pub(crate) view: View,
+    pub(crate) digest: Digest,
+    pub(crate) view: ReusedView,
+}
+
+/// Where the stacks of a profile are.
+#[derive(Debug)]
+enum Stacks<'a> {
+    Known(Vec<u32>),
+    In(&'a View),
 }
 
 /// Pushes of up to so many bytes before compression are read where they arrive:
@@ -157,15 +166,45 @@ fn admit_one(
     limits: PushLimits,
     index: usize,
 ) -> Result<Result<Claimed, Known>, RejectReason> {
+    let key = engine.key.get();
+    let given = incoming.digest.as_deref();
+    let given = given.filter(|digest| digest.key() == key);
+    let known = given.and_then(|digest| engine.tenant(tenant)?.head.known(digest));
+    if let Some((digest, stacks)) = given.zip(known) {
+        engine.head_metrics.digested.inc();
+        let stacks = Stacks::Known(stacks);
+        return claim(engine, tenant, incoming, digest, stacks, limits, index);
+    }
     let read;
     let view = match &incoming.view {
-        Some(view) => view,
+        Some(view) => &**view,
         None => {
             read = view_of(&incoming.raw, View::validate)?;
             &read
         }
     };
-    let place = place(incoming.labels.clone(), incoming.id, view);
+    let made;
+    let digest = match given {
+        Some(digest) => digest,
+        None => {
+            made = Digest::of(view, &incoming.raw, key);
+            &made
+        }
+    };
+    let stacks = Stacks::In(view);
+    claim(engine, tenant, incoming, digest, stacks, limits, index)
+}
+
+fn claim(
+    engine: &Engine,
+    tenant: &str,
+    incoming: &IncomingProfile,
+    digest: &Digest,
+    stacks: Stacks<'_>,
+    limits: PushLimits,
+    index: usize,
+) -> Result<Result<Claimed, Known>, RejectReason> {
+    let place = place(incoming.labels.clone(), incoming.id, digest);
     let record = Record {
         tenant,
         labels: place.labels.clone(),
@@ -174,15 +213,24 @@ fn admit_one(
         raw: &incoming.raw,
     };
     let payload = record.encode()?;
+    let series = place.series.iter().map(|series| &series.labels);
+    let bound = cost::bound(digest, &place.labels, series) + payload.len() as u64;
+    let bound = match &stacks {
+        Stacks::Known(_) => bound,
+        Stacks::In(view) => bound.saturating_add(cost::symbols_bound(view)),
+    };
     let tenant = engine.tenant_or_new(tenant)?;
-    let (room, now) = (payload.len(), engine.now());
-    let admitted = tenant.admit(&place, view, room, limits.max_series, &engine.budget, now)?;
+    let now = engine.now();
+    let admitted = tenant.admit(&place, bound, limits.max_series, &engine.budget, now)?;
     let mut claim = match admitted {
         Admitted::Claimed(claim) => claim,
         Admitted::Pending(stored) => return Ok(Err(Some(stored))),
         Admitted::Stored => return Ok(Err(None)),
     };
-    let new = claim.intern(view);
+    let new = match stacks {
+        Stacks::Known(stacks) => NewProfile::of(digest, stacks),
+        Stacks::In(view) => claim.intern(view, digest),
+    };
     Ok(Ok(Claimed {
         index,
         claim,
@@ -233,28 +281,32 @@ async fn write(engine: &Arc<Engine>, progress: &mut Progress) -> Result<(), Join
 }
 
 /// Reads a profile back from the log. It was validated when it was pushed, and
-/// is not refused now by rules that came later.
-pub(crate) fn from_record(record: &Record<'_>) -> Result<Logged, PprofError> {
+/// is not refused now by rules that came later. Its stacks are hashed under `key`.
+pub(crate) fn from_record(record: &Record<'_>, key: u64) -> Result<Logged, PprofError> {
     let view = view_of(record.raw, |_, _| Ok(()))?;
-    let place = place(record.labels.clone(), record.id, &view);
-    Ok(Logged { place, view })
+    let digest = Digest::of(&view, record.raw, key);
+    Ok(Logged {
+        place: place(record.labels.clone(), record.id, &digest),
+        digest,
+        view,
+    })
 }
 
 fn view_of(
     raw: &[u8],
     check: impl FnOnce(&View, &Limits) -> Result<(), PprofError>,
-) -> Result<View, PprofError> {
-    let mut view = View::default();
+) -> Result<ReusedView, PprofError> {
+    let mut view = ReusedView::take();
     view.decode(raw, LIMITS.uncompressed_bytes)?;
     check(&view, &LIMITS)?;
     view.normalise(&LIMITS);
     Ok(view)
 }
 
-fn place(labels: Labels, id: [u8; 16], view: &View) -> Place {
+fn place(labels: Labels, id: [u8; 16], digest: &Digest) -> Place {
     let name = labels.get(labels::NAME).unwrap_or_default();
     let mut series: Vec<NewSeries> = Vec::new();
-    for (column, profile_type) in ProfileType::of_view(name, view).into_iter().enumerate() {
+    for (column, profile_type) in digest.profile_types(name).into_iter().enumerate() {
         // Of columns with the same type and unit the first counts, as for
         // whoever reads the pprof by type.
         if series
@@ -269,7 +321,7 @@ fn place(labels: Labels, id: [u8; 16], view: &View) -> Place {
             });
         }
     }
-    let timestamp = view.time_nanos().div_euclid(1_000_000);
+    let timestamp = digest.time_nanos().div_euclid(1_000_000);
     Place {
         labels,
         id,

@@ -22,6 +22,7 @@ pub mod block;
 pub mod bucket;
 mod budget;
 mod database;
+mod digest;
 mod finishing;
 mod head;
 mod ingest;
@@ -33,6 +34,7 @@ mod tenant;
 mod wal;
 
 pub use database::{Database, Options, StoreError};
+pub use digest::{Digest, DigestKey};
 pub use finishing::Finishing;
 pub use push::{IncomingProfile, PushError, PushLimits, RejectReason, Rejected};
 pub use query::{QueryError, TenantStats, TimeRange};

@@ -17,6 +17,8 @@ pub(crate) struct HeadMetrics {
     pub(crate) bytes: Gauge,
     /// Profiles pushed again that were stored already.
     pub(crate) duplicates: Counter,
+    /// Profiles that were stored without reading them.
+    pub(crate) digested: Counter,
 }
 
 impl HeadMetrics {
@@ -47,6 +49,11 @@ impl HeadMetrics {
             "pyroscope_head_duplicate_profiles",
             "Profiles pushed again that were stored already",
             new.duplicates.clone(),
+        );
+        registry.register(
+            "pyroscope_head_digested_profiles",
+            "Profiles whose stacks were all known by their hashes",
+            new.digested.clone(),
         );
         new
     }

@@ -3,9 +3,10 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use profile::pprof::View;
+use profile::pprof::ReusedView;
 use profile::{Labels, PprofError};
 
+use crate::digest::Digest;
 use crate::wal::{EncodeError, LogError};
 
 /// A profile to store.
@@ -20,7 +21,10 @@ pub struct IncomingProfile {
     pub raw: Bytes,
     /// What `raw` says, where this process has read, validated and normalised it
     /// already; nothing of it was cut.
-    pub view: Option<Arc<View>>,
+    pub view: Option<Arc<ReusedView>>,
+    /// What `raw` says but for its symbols, where somebody has read, validated
+    /// and normalised it already. One under another key is not used.
+    pub digest: Option<Arc<Digest>>,
 }
 
 /// Limits of the tenant that apply to one push.

@@ -11,7 +11,8 @@ use tokio::sync::watch;
 
 use crate::admission::{ActiveSeries, SeriesLimit};
 use crate::budget::{Budget, Reservation};
-use crate::head::{Head, NewProfile, Place, cost};
+use crate::digest::Digest;
+use crate::head::{Head, NewProfile, Place};
 use crate::push::RejectReason;
 
 /// What tells profiles of a tenant apart.
@@ -57,23 +58,22 @@ pub(crate) struct Claim {
 }
 
 impl Tenant {
-    /// Creates a tenant without profiles; the seed is secret and keys hashes of
-    /// what comes from outside.
-    pub(crate) fn new(seed: u64) -> Self {
+    /// Creates a tenant without profiles; the key, which is secret, is that of
+    /// the hashes of stacks.
+    pub(crate) fn new(key: u64) -> Self {
         Self {
-            head: Head::new(seed),
+            head: Head::new(key),
             admission: Mutex::default(),
         }
     }
 
-    /// Decides about one normalised profile at `now`, milliseconds on the clock of
-    /// [`ActiveSeries`]. Until it is stored, its log record of `payload` bytes
-    /// counts against the budget too.
+    /// Decides about one profile at `now`, milliseconds on the clock of
+    /// [`ActiveSeries`]. Until it is stored, the most bytes that it may need
+    /// count against the budget.
     pub(crate) fn admit(
         self: &Arc<Self>,
         place: &Place,
-        view: &View,
-        payload: usize,
+        bound: u64,
         max_series: usize,
         budget: &Arc<Budget>,
         now: u64,
@@ -88,10 +88,9 @@ impl Tenant {
         if self.head.contains(&place.labels, &place.id) {
             return Ok(Admitted::Stored);
         }
-        let series = || place.series.iter().map(|series| &series.labels);
-        let bound = cost::bound(view, &place.labels, series());
-        let room = budget.reserve(bound.saturating_add(payload as u64))?;
-        active.admit(series(), max_series, now)?;
+        let room = budget.reserve(bound)?;
+        let series = place.series.iter().map(|series| &series.labels);
+        active.admit(series, max_series, now)?;
         let (stored, receiver) = watch::channel(false);
         vacant.insert(receiver);
         Ok(Admitted::Claimed(Claim {
@@ -106,8 +105,8 @@ impl Tenant {
 impl Claim {
     /// Stores the symbols of the profile. Those of one that is never written stay
     /// and are counted: the next write of it needs them.
-    pub(crate) fn intern(&mut self, view: &View) -> NewProfile {
-        let new = self.tenant.head.intern(view);
+    pub(crate) fn intern(&mut self, view: &View, digest: &Digest) -> NewProfile {
+        let new = self.tenant.head.intern(view, digest);
         if let Some(room) = &mut self.reservation {
             room.spend(new.symbol_bytes);
         }

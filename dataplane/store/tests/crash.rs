@@ -206,6 +206,7 @@ async fn raw_bytes_are_logged_as_received() {
         id: id(1),
         raw: gzip.clone(),
         view: None,
+        digest: None,
     };
     let opened = open(temp.path());
     opened

@@ -6,7 +6,7 @@ mod fixture;
 
 use std::collections::BTreeMap;
 
-use fixture::{Opened, TENANT, bases, id, keys, merge, open, pprof, push, raw, request};
+use fixture::{Opened, TENANT, bases, cases, id, keys, merge, open, pprof, push, raw, request};
 use profile::{Labels, Profile, Tree};
 use proptest::prelude::*;
 use proto::reader::v1::{MergeFormat, MergeRequest, SelectRequest, SelectResponse};
@@ -48,6 +48,7 @@ fn incoming(of: &Heap, labels: &[(&str, &str)]) -> IncomingProfile {
         id: id(of.n),
         raw: raw(&heap(of)),
         view: None,
+        digest: None,
     }
 }
 
@@ -130,18 +131,6 @@ fn heaps() -> impl Strategy<Value = Vec<Heap>> {
         let heap = |(n, (time, counters))| Heap { n, time, counters };
         numbered.map(heap).collect()
     })
-}
-
-/// `PROPTEST_CASES` wins over the usual number, so that `make soak` can run more.
-fn cases(usual: u32) -> ProptestConfig {
-    let config = ProptestConfig::default();
-    match std::env::var_os("PROPTEST_CASES") {
-        Some(_) => config,
-        None => ProptestConfig {
-            cases: usual,
-            ..config
-        },
-    }
 }
 
 proptest! {

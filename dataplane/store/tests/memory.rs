@@ -57,6 +57,7 @@ fn real_profile(raw: &Bytes, n: u64) -> IncomingProfile {
         id: id(n),
         raw: raw.clone(),
         view: None,
+        digest: None,
     }
 }
 

@@ -6,7 +6,7 @@ mod fixture;
 
 use std::collections::BTreeMap;
 
-use fixture::{CPU, Opened, Stack, TENANT, id, incoming, keys, open, pprof, push, request};
+use fixture::{CPU, Opened, Stack, TENANT, cases, id, incoming, keys, open, pprof, push, request};
 use profile::Tree;
 use proptest::prelude::*;
 use proto::reader::v1::{MergeFormat, MergeRequest, SelectRequest};
@@ -128,19 +128,6 @@ fn database_answer(opened: &Opened, query: &Query) -> (Answer, Tree) {
     let merged = opened.database.merge(TENANT, &request).unwrap();
     assert!(merged.missing.is_empty());
     (answer, Tree::decode(&merged.data, 1 << 20).unwrap())
-}
-
-/// `PROPTEST_CASES` wins over the usual number, so that `make soak` can run more.
-fn cases(usual: u32) -> ProptestConfig {
-    let config = ProptestConfig::default();
-    if std::env::var_os("PROPTEST_CASES").is_some() {
-        config
-    } else {
-        ProptestConfig {
-            cases: usual,
-            ..config
-        }
-    }
 }
 
 proptest! {

@@ -262,6 +262,7 @@ async fn odd_profiles_are_stored_and_read_without_panic() {
             id: id(n as u64),
             raw: raw(profile),
             view: None,
+            digest: None,
         });
     push(&opened.database, profiles.collect()).await.unwrap();
     let samples = fixture::request(fixture::SAMPLES, "");

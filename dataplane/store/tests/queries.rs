@@ -286,6 +286,7 @@ async fn real_profiles_come_back_whole() {
         id: id(n as u64),
         raw: raw.clone(),
         view: None,
+        digest: None,
     });
     let limits = PushLimits::default();
     opened

@@ -89,7 +89,7 @@ impl Corpus {
                 labels: labels(kind.name, series),
                 samples: vec![RawSample {
                     raw_profile: stamped(profile, now.saturating_sub(age).saturating_sub(phase)),
-                    id: String::new(),
+                    ..RawSample::default()
                 }],
                 annotations: Vec::new(),
             }],

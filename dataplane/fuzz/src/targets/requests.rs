@@ -50,6 +50,7 @@ fn example() -> PushRequest {
             samples: vec![RawSample {
                 raw_profile: vec![0x1f, 0x8b, 8, 0].into(),
                 id: "734FD599-6865-419E-9475-932762D8F469".to_owned(),
+                ..RawSample::default()
             }],
             annotations: Vec::new(),
         }],

@@ -19,7 +19,6 @@ const MAX_RATIO: usize = 1032;
 /// # Errors
 /// It is larger than `max_bytes`, or its gzip stream is broken.
 pub(super) fn inflate(raw: &[u8], max_bytes: usize, into: &mut Vec<u8>) -> Result<(), PprofError> {
-    into.clear();
     if raw.starts_with(&GZIP_MAGIC) {
         return match inflate_member(raw, max_bytes, into) {
             true => Ok(()),
@@ -29,6 +28,7 @@ pub(super) fn inflate(raw: &[u8], max_bytes: usize, into: &mut Vec<u8>) -> Resul
     if raw.len() > max_bytes {
         return Err(PprofError::TooLarge { limit: max_bytes });
     }
+    into.clear();
     into.extend_from_slice(raw);
     Ok(())
 }
@@ -44,6 +44,7 @@ fn inflate_member(raw: &[u8], max_bytes: usize, into: &mut Vec<u8>) -> bool {
     if !possible || memmem::find(&raw[1..], &MEMBER).is_some() {
         return false;
     }
+    // What is there is overwritten, so only what is missing is set to zero.
     into.resize(len, 0);
     let inflated = DECOMPRESSOR.with_borrow_mut(|it| it.gzip_decompress(raw, into));
     inflated == Ok(len)

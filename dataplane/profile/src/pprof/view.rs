@@ -218,6 +218,24 @@ impl View {
         stacks.clear();
     }
 
+    /// Bytes of the buffers, whatever is in them.
+    pub(super) fn capacity_bytes(&self) -> usize {
+        fn of<T>(table: &Vec<T>) -> usize {
+            table.capacity() * size_of::<T>()
+        }
+        of(&self.plain)
+            + of(&self.strings)
+            + of(&self.samples)
+            + of(&self.location_ids)
+            + of(&self.values)
+            + of(&self.labels)
+            + of(&self.locations)
+            + of(&self.lines)
+            + of(&self.functions)
+            + of(&self.mappings)
+            + of(&self.stacks)
+    }
+
     /// Size of the profile before compression, in bytes.
     pub fn uncompressed_bytes(&self) -> usize {
         self.plain.len()

@@ -23,9 +23,41 @@ pub struct RawSample {
     /// A UUID. What an agent sends here is replaced by the distributor.
     #[prost(string, tag = "2")]
     pub id: ::prost::alloc::string::String,
+    /// A Digest, from a distributor of this kind to an ingester; others pass over
+    /// it.
+    #[prost(bytes = "bytes", tag = "1001")]
+    pub digest: ::prost::bytes::Bytes,
+}
+/// What a profile says but for its symbols. An ingester that knows all its stacks
+/// need not read the profile.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Digest {
+    /// Under which the stacks are hashed.
+    #[prost(fixed64, tag = "1")]
+    pub key: u64,
+    /// XXH3 of raw_profile.
+    #[prost(fixed64, tag = "2")]
+    pub raw_hash: u64,
+    /// Unix nanoseconds.
+    #[prost(int64, tag = "3")]
+    pub time_nanos: i64,
+    /// Type and unit of each column of values, and then of the period, each ended
+    /// by a zero byte.
+    #[prost(string, tag = "4")]
+    pub types: ::prost::alloc::string::String,
+    /// The hash of the stack of each sample, 16 bytes each.
+    #[prost(bytes = "bytes", tag = "5")]
+    pub stacks: ::prost::bytes::Bytes,
+    /// Varints: the columns of the first sample, those of the second, and so on.
+    #[prost(bytes = "bytes", tag = "6")]
+    pub values: ::prost::bytes::Bytes,
 }
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct PushResponse {}
+pub struct PushResponse {
+    /// Under which the ingester hashes stacks; from an ingester of this kind only.
+    #[prost(fixed64, tag = "1001")]
+    pub digest_key: u64,
+}
 /// Generated client implementations.
 #[cfg(feature = "client")]
 pub mod pusher_service_client {

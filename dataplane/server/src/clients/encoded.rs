@@ -1,8 +1,11 @@
 //! Calls whose message comes encoded, because the same bytes go to several
-//! servers, and whose answer says nothing but that it is one.
+//! servers, and whose answer is small.
+
+use std::marker::PhantomData;
 
 use bytes::{BufMut as _, Bytes};
 use http::uri::PathAndQuery;
+use prost::Message;
 use tonic::{
     Request, Status,
     codec::{BufferSettings, Codec, EncodeBuf, Encoder},
@@ -16,30 +19,31 @@ use tonic_prost::ProstDecoder;
 /// # Errors
 ///
 /// The server's, or the transport's.
-pub(super) async fn call(
+pub(super) async fn call<T: Message + Default + 'static>(
     channel: Channel,
     path: &'static str,
     parts: Request<Vec<Bytes>>,
-) -> Result<(), Status> {
+) -> Result<T, Status> {
     let mut grpc = tonic::client::Grpc::new(channel);
     grpc.ready()
         .await
         .map_err(|error| Status::from_error(error.into()))?;
     let path = PathAndQuery::from_static(path);
-    grpc.unary(parts, path, Encoded).await.map(drop)
+    let answer = grpc.unary(parts, path, Encoded(PhantomData)).await?;
+    Ok(answer.into_inner())
 }
 
-#[derive(Debug, Clone, Copy)]
-struct Encoded;
+#[derive(Debug)]
+struct Encoded<T>(PhantomData<T>);
 
-impl Codec for Encoded {
+impl<T: Message + Default + 'static> Codec for Encoded<T> {
     type Encode = Vec<Bytes>;
-    type Decode = ();
+    type Decode = T;
     type Encoder = Self;
-    type Decoder = ProstDecoder<()>;
+    type Decoder = ProstDecoder<T>;
 
     fn encoder(&mut self) -> Self {
-        *self
+        Self(PhantomData)
     }
 
     fn decoder(&mut self) -> Self::Decoder {
@@ -47,7 +51,7 @@ impl Codec for Encoded {
     }
 }
 
-impl Encoder for Encoded {
+impl<T> Encoder for Encoded<T> {
     type Item = Vec<Bytes>;
     type Error = Status;
 

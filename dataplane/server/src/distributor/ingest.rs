@@ -19,7 +19,7 @@ use tonic::{Code, Status};
 
 use super::{
     Distributor, clean,
-    prepare::{self, Parsed},
+    prepare::{self, Parsed, Terms},
     rejection::Rejection,
 };
 use crate::{
@@ -282,11 +282,18 @@ impl Distributor {
     ) -> Result<(), Refusal> {
         let limits = self.overrides.of(tenant);
         let (of_tenant, owner) = (limits.clone(), tenant.clone());
+        let digest_key = self.replicator.digest_key();
         let outcome = self
             .parse(move || {
                 let parsed = input.parse(format, &context, &of_tenant)?;
                 let parsed = parsed.into_iter().map(Ok::<_, Rejection>);
-                Ok::<_, Refusal>(prepare::prepare_parsed(&owner, parsed, &of_tenant, now))
+                let terms = Terms {
+                    tenant: &owner,
+                    limits: &of_tenant,
+                    now,
+                    digest_key,
+                };
+                Ok::<_, Refusal>(prepare::prepare_parsed(parsed, terms))
             })
             .await??;
         self.store(tenant, &limits, outcome)

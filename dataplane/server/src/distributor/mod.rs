@@ -37,7 +37,7 @@ use crate::{
     rpc::{Context, Rpc, TenantId, entries_of_push, too_many},
 };
 use metrics::DiscardMetrics;
-use prepare::Outcome;
+use prepare::{Outcome, Terms};
 use rate::RateLimiter;
 use rejection::Reason;
 
@@ -113,7 +113,16 @@ impl Distributor {
         let limits = self.overrides.of(tenant);
         let (of_tenant, owner) = (Arc::clone(&limits), tenant.clone());
         let is_small = request.series.len() <= SMALL_SERIES && prepare::is_small(&request.series);
-        let prepare = move || prepare::prepare(&owner, request.series, &of_tenant, unix_nanos());
+        let digest_key = self.replicator.digest_key();
+        let prepare = move || {
+            let terms = Terms {
+                tenant: &owner,
+                limits: &of_tenant,
+                now: unix_nanos(),
+                digest_key,
+            };
+            prepare::prepare(request.series, terms)
+        };
         let outcome = match is_small {
             true => prepare(),
             false => self.parse(prepare).await?,
@@ -122,7 +131,7 @@ impl Distributor {
             return Err(Status::invalid_argument("no profiles received"));
         }
         self.store(tenant, &limits, outcome).await?;
-        Ok(PushResponse {})
+        Ok(PushResponse::default())
     }
 
     /// Parses on a thread where it may use the CPU for long: it must not hold up

@@ -20,7 +20,7 @@ use tower::ServiceExt as _;
 use super::{
     Distributor, clean,
     ingest::{BodyError, inflate, is_gzip, read},
-    prepare::{self, Outcome, Parsed},
+    prepare::{self, Outcome, Parsed, Terms},
     rejection::{Reason, Rejection},
 };
 use crate::{
@@ -198,15 +198,25 @@ impl Distributor {
         }
         let limits = self.overrides.of(tenant);
         let (of_tenant, owner) = (limits.clone(), tenant.clone());
+        let digest_key = self.replicator.digest_key();
         let outcome = self
-            .parse(move || prepared(&owner, &export, &of_tenant, unix_nanos()))
+            .parse(move || {
+                let terms = Terms {
+                    tenant: &owner,
+                    limits: &of_tenant,
+                    now: unix_nanos(),
+                    digest_key,
+                };
+                prepared(&export, terms)
+            })
             .await?;
         self.store(tenant, &limits, outcome).await
     }
 }
 
 /// Converts and prepares one profile after the other: a converted one is large.
-fn prepared(tenant: &TenantId, export: &Export, limits: &Limits, now: i64) -> Outcome {
+fn prepared(export: &Export, terms: Terms<'_>) -> Outcome {
+    let limits = terms.limits;
     let mut room = export.bytes.max(USUAL_BYTES).saturating_mul(MAX_EXPANSION);
     let series = otlp::convert(&export.resources, &export.dictionary, &limits.profile);
     let parsed = series.enumerate().map_while(|(position, series)| {
@@ -218,7 +228,7 @@ fn prepared(tenant: &TenantId, export: &Export, limits: &Limits, now: i64) -> Ou
             .and_then(|series| parse(position, series, &mut room, limits));
         Some(parsed)
     });
-    prepare::prepare_parsed(tenant, parsed, limits, now)
+    prepare::prepare_parsed(parsed, terms)
 }
 
 fn parse(

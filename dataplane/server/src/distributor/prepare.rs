@@ -8,9 +8,10 @@ use std::{fmt, sync::Arc};
 use bytes::Bytes;
 use profile::{
     Labels, PprofError, Profile,
-    pprof::{self, View},
+    pprof::{self, ReusedView, View},
 };
 use proto::push::v1::RawProfileSeries;
+use store::Digest;
 use xxhash_rust::xxh3::Xxh3;
 
 use super::{
@@ -35,7 +36,22 @@ pub(crate) struct Prepared {
     /// A pprof, gzip or plain: as it was received if nothing had to change.
     pub raw: Bytes,
     /// What `raw` says, for an ingester of this process, if it is at hand.
-    pub view: Option<Arc<View>>,
+    pub view: Option<Arc<ReusedView>>,
+    /// What `raw` says but for its symbols, if it is at hand.
+    pub digest: Option<Arc<Digest>>,
+}
+
+/// What profiles are prepared for.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Terms<'a> {
+    /// Whose they are.
+    pub tenant: &'a TenantId,
+    /// What the tenant may push.
+    pub limits: &'a Limits,
+    /// Unix nanoseconds.
+    pub now: i64,
+    /// Under which ingesters hash stacks.
+    pub digest_key: u64,
 }
 
 /// The outcome of a request's series.
@@ -57,7 +73,7 @@ pub(crate) struct Parsed {
     /// The labels as pushed; their limits are checked when the profile is cut
     /// into series.
     pub labels: Labels,
-    view: View,
+    view: ReusedView,
     raw: Bytes,
     /// Whether the view says what the bytes do.
     as_received: bool,
@@ -66,7 +82,7 @@ pub(crate) struct Parsed {
 impl Parsed {
     /// Reads a pprof, gzip or plain. Its labels are left to set.
     pub(crate) fn pprof(raw: Bytes, limits: &Limits) -> Result<Self, PprofError> {
-        let mut view = View::default();
+        let mut view = ReusedView::take();
         view.decode(&raw, limits.profile.uncompressed_bytes)?;
         view.validate(&limits.profile)?;
         Ok(Self {
@@ -104,13 +120,9 @@ pub(crate) fn is_small(series: &[RawProfileSeries]) -> bool {
     bytes <= SMALL_BYTES
 }
 
-/// Prepares every profile of `series`. `now` is in Unix nanoseconds.
-pub(crate) fn prepare(
-    tenant: &TenantId,
-    series: Vec<RawProfileSeries>,
-    limits: &Limits,
-    now: i64,
-) -> Outcome {
+/// Prepares every profile of `series`.
+pub(crate) fn prepare(series: Vec<RawProfileSeries>, terms: Terms<'_>) -> Outcome {
+    let limits = terms.limits;
     let mut outcome = Outcome::default();
     for (position, one) in series.into_iter().enumerate() {
         outcome.received += one.samples.len();
@@ -125,7 +137,7 @@ pub(crate) fn prepare(
         };
         for sample in one.samples {
             let parsed = parse(position, &labels, sample.raw_profile, limits);
-            outcome.add(position, parsed, tenant, limits, now);
+            outcome.add(position, parsed, terms);
         }
     }
     outcome
@@ -133,31 +145,22 @@ pub(crate) fn prepare(
 
 /// Prepares profiles that are parsed already, or refused, one after the other.
 pub(crate) fn prepare_parsed(
-    tenant: &TenantId,
     profiles: impl IntoIterator<Item = Result<Parsed, Rejection>>,
-    limits: &Limits,
-    now: i64,
+    terms: Terms<'_>,
 ) -> Outcome {
     let mut outcome = Outcome::default();
     for (position, parsed) in profiles.into_iter().enumerate() {
         outcome.received += 1;
-        outcome.add(position, parsed, tenant, limits, now);
+        outcome.add(position, parsed, terms);
     }
     outcome
 }
 
 impl Outcome {
-    fn add(
-        &mut self,
-        series: usize,
-        parsed: Result<Parsed, Rejection>,
-        tenant: &TenantId,
-        limits: &Limits,
-        now: i64,
-    ) {
+    fn add(&mut self, series: usize, parsed: Result<Parsed, Rejection>, terms: Terms<'_>) {
         let finished = parsed.and_then(|parsed| {
             let bytes = parsed.view.uncompressed_bytes();
-            finish(tenant, series, parsed, limits, now).map(|prepared| (prepared, bytes))
+            finish(series, parsed, terms).map(|prepared| (prepared, bytes))
         });
         match finished {
             Ok((prepared, bytes)) => {
@@ -180,13 +183,13 @@ fn parse(series: usize, labels: &Labels, raw: Bytes, limits: &Limits) -> Result<
 
 /// Stamps, cleans and cuts a profile into one per series. One that needs none of
 /// it is passed on as it was received: ingesters clean what they are given.
-fn finish(
-    tenant: &TenantId,
-    series: usize,
-    mut parsed: Parsed,
-    limits: &Limits,
-    now: i64,
-) -> Result<Vec<Prepared>, Rejection> {
+fn finish(series: usize, mut parsed: Parsed, terms: Terms<'_>) -> Result<Vec<Prepared>, Rejection> {
+    let Terms {
+        tenant,
+        limits,
+        now,
+        digest_key,
+    } = terms;
     parsed.stamp(now);
     let Parsed {
         labels,
@@ -232,16 +235,18 @@ fn finish(
             id,
             raw,
             view: None,
+            digest: None,
             labels,
         }))
     };
     let all_sample_types = limits.sample_types.is_empty();
     if as_received && !view.is_cut() && !view.has_series_labels() && all_sample_types {
-        let with_view = |prepared| Prepared {
+        let as_read = |prepared: Prepared| Prepared {
+            digest: Some(Arc::new(Digest::of(&view, &prepared.raw, digest_key))),
             view: Some(Arc::new(view)),
             ..prepared
         };
-        return Ok(prepared(labels, None)?.map(with_view).into_iter().collect());
+        return Ok(prepared(labels, None)?.map(as_read).into_iter().collect());
     }
     let parts = view.split_by_sample_labels(&labels).into_iter();
     parts

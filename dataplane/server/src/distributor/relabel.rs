@@ -106,11 +106,11 @@ mod tests {
 
     use super::*;
 
-    fn labels(pairs: &[(&str, &str)]) -> Labels {
+    pub(super) fn labels(pairs: &[(&str, &str)]) -> Labels {
         Labels::new(pairs.iter().copied()).unwrap()
     }
 
-    fn rule(action: RelabelAction, sources: &[&str]) -> RelabelRule {
+    pub(super) fn rule(action: RelabelAction, sources: &[&str]) -> RelabelRule {
         RelabelRule {
             source_labels: sources.iter().map(|&name| name.to_owned()).collect(),
             action,

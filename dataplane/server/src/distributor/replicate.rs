@@ -104,6 +104,11 @@ impl Replicator {
         }
     }
 
+    /// Returns the key of the digests that ingesters can use.
+    pub(crate) fn digest_key(&self) -> u64 {
+        self.ingesters.digest_key()
+    }
+
     /// Waits for the writes that are still under way, and brings ingesters what
     /// they missed, for as long as `patience` lasts.
     pub(crate) async fn finish(&self, patience: Duration) {

@@ -3,6 +3,7 @@
 use std::{fmt, sync::Arc, thread};
 
 use axum::Router;
+use bytes::Bytes;
 use profile::{Labels, Selector};
 use proto::{
     ingester::v1::{ProfileTypesRequest, ProfileTypesResponse, SeriesRequest, SeriesResponse},
@@ -14,7 +15,7 @@ use proto::{
     },
 };
 use ring::Op;
-use store::{Database, IncomingProfile, PushError, PushLimits, TimeRange};
+use store::{Database, Digest, DigestKey, IncomingProfile, PushError, PushLimits, TimeRange};
 use tokio::sync::Semaphore;
 use tonic::Status;
 use uuid::Uuid;
@@ -86,6 +87,11 @@ impl Ingester {
             .route("/reader.v1.ReaderService/Merge", read!(unary_grpc, merge))
     }
 
+    /// Returns the key of the digests that it can use.
+    pub(crate) fn digest_key(&self) -> Arc<DigestKey> {
+        self.database.digest_key()
+    }
+
     /// Stores the profiles of a message.
     ///
     /// # Errors
@@ -96,6 +102,7 @@ impl Ingester {
         tenant: &TenantId,
         request: PushRequest,
     ) -> Result<PushResponse, Status> {
+        let digest_key = self.digest_key();
         let (mut profiles, mut positions) = (Vec::new(), Vec::new());
         for (position, series) in request.series.into_iter().enumerate() {
             positions.extend(series.samples.iter().map(|_| position));
@@ -105,13 +112,16 @@ impl Ingester {
             profiles.extend(series.samples.into_iter().map(|sample| IncomingProfile {
                 labels: labels.clone(),
                 id: identity(&sample.id, &text, &sample.raw_profile),
+                digest: digest(sample.digest, &sample.raw_profile, &digest_key),
                 raw: sample.raw_profile,
                 view: None,
             }));
         }
         let written = self.write(tenant, profiles).await;
         written.map_err(|error| refusals::answer(&error, |index| positions[index]))?;
-        Ok(PushResponse {})
+        Ok(PushResponse {
+            digest_key: digest_key.get(),
+        })
     }
 
     /// Stores profiles as a push does; a distributor of this process calls it
@@ -163,6 +173,16 @@ impl Ingester {
             (local, share) => local.min(share),
         }
     }
+}
+
+/// Reads the digest that a distributor gave, and learns its key.
+fn digest(encoded: Bytes, raw: &[u8], key: &DigestKey) -> Option<Arc<Digest>> {
+    if encoded.is_empty() {
+        return None;
+    }
+    let digest = Digest::decode(encoded, raw)?;
+    key.agree(digest.key());
+    Some(Arc::new(digest))
 }
 
 /// Takes the identity that the distributor gave, or derives one from labels and

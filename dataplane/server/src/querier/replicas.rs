@@ -145,6 +145,7 @@ impl Replicas {
                 id: of.id,
                 raw: pprof(of).encode_to_vec().into(),
                 view: None,
+                digest: None,
             });
             let incoming: Vec<_> = incoming.collect();
             let limits = PushLimits::default();

@@ -26,9 +26,9 @@ const SHAPE: Shape = Shape {
     flags: &["-distributor.handoff.max-bytes=0"],
 };
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn growth_that_a_replica_has_missed_counts_once() {
-    let mut cluster = Cluster::start(SHAPE).await;
+/// Starts a cluster, each of whose ingesters has the first of the profiles.
+async fn with_the_first_everywhere() -> Cluster {
+    let cluster = Cluster::start(SHAPE).await;
     push(&cluster, &allocated(10, 3000)).await;
     for node in &cluster.ingesters {
         eventually("each has the first", async || {
@@ -36,6 +36,12 @@ async fn growth_that_a_replica_has_missed_counts_once() {
         })
         .await;
     }
+    cluster
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn growth_that_a_replica_has_missed_counts_once() {
+    let mut cluster = with_the_first_everywhere().await;
     cluster.ingesters[0].crash();
     push(&cluster, &allocated(25, 2000)).await;
     cluster.ingesters[0].restart();
@@ -54,14 +60,7 @@ async fn growth_that_a_replica_has_missed_counts_once() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn growth_since_what_only_another_replica_has_counts_once() {
-    let mut cluster = Cluster::start(SHAPE).await;
-    push(&cluster, &allocated(10, 3000)).await;
-    for node in &cluster.ingesters {
-        eventually("each has the first", async || {
-            (held(node).await == 1).then_some(())
-        })
-        .await;
-    }
+    let mut cluster = with_the_first_everywhere().await;
     // Each is on two of three, and no two of these have both.
     for (away, bytes, age) in [(1, 25, 2000), (0, 45, 1000)] {
         cluster.crash(&[away]);

@@ -179,7 +179,7 @@ impl Client {
                 ],
                 samples: vec![RawSample {
                     raw_profile: raw.into(),
-                    id: String::new(),
+                    ..RawSample::default()
                 }],
                 annotations: Vec::new(),
             });

@@ -97,7 +97,7 @@ fn message_of(service: &str, raw: &[u8]) -> PushRequest {
             ],
             samples: vec![RawSample {
                 raw_profile: raw.to_vec().into(),
-                id: String::new(),
+                ..RawSample::default()
             }],
             annotations: Vec::new(),
         }],

@@ -8,6 +8,7 @@ use profile::Labels;
 use profile::pprof::View;
 
 use super::columns::{COLUMN_BYTES, Columns, MAX_STACK_BYTES, MAX_VALUE_BYTES};
+use crate::digest::Digest;
 
 /// An empty tenant: its name, tables and locks.
 pub(crate) const TENANT: u64 = 4096;
@@ -44,27 +45,32 @@ pub(crate) fn series(labels: &Labels) -> u64 {
     512 + texts as u64
 }
 
-/// The most that inserting a normalised profile adds: as if nothing of it were
-/// known yet.
+/// The most that inserting a profile adds whose stacks are known.
 pub(crate) fn bound<'a>(
-    view: &View,
+    digest: &Digest,
     pushed: &'a Labels,
     stored: impl Iterator<Item = &'a Labels>,
 ) -> u64 {
-    let stacks = view.sample_count() as u64;
-    let columns = view.sample_types().len() as u64;
+    let columns = digest.columns() as u64;
     let samples = MAX_STACK_BYTES as u64 + columns * MAX_VALUE_BYTES as u64;
+    series(pushed)
+        + stored.map(series).sum::<u64>()
+        + PROFILE
+        + columns * ROW
+        + digest.stacks().len() as u64 * samples
+}
+
+/// The most that the symbols of a normalised profile add: as if nothing of them
+/// were known yet.
+pub(crate) fn symbols_bound(view: &View) -> u64 {
+    let stacks = view.sample_count() as u64;
     let nodes: usize = view.samples().map(|sample| sample.stack.len()).sum();
     let strings = view.string_count() as u64 * string(0) + view.uncompressed_bytes() as u64;
     let lines = view
         .locations()
         .iter()
         .map(|at| location(view.lines(at).len()));
-    series(pushed)
-        + stored.map(series).sum::<u64>()
-        + PROFILE
-        + columns * ROW
-        + stacks * (STACK + samples)
+    stacks * STACK
         + nodes as u64 * NODE
         + strings
         + view.functions().len() as u64 * FUNCTION

@@ -23,6 +23,21 @@ impl std::hash::Hash for Fingerprint {
 const ODD: [u64; 2] = [0x9e37_79b9_7f4a_7c15, 0xc2b2_ae3d_27d4_eb4f];
 
 impl Fingerprint {
+    /// Returns the hash as it travels, in little endian.
+    pub(crate) fn to_bytes(self) -> [u8; 16] {
+        let both = u128::from(self.high) << 64 | u128::from(self.low);
+        both.to_le_bytes()
+    }
+
+    /// Reads a hash as it travels.
+    pub(crate) fn from_bytes(bytes: [u8; 16]) -> Self {
+        let both = u128::from_le_bytes(bytes);
+        Self {
+            low: both as u64,
+            high: (both >> 64) as u64,
+        }
+    }
+
     fn seed(seed: u64) -> Self {
         Self {
             low: seed ^ ODD[1],

@@ -12,6 +12,7 @@ use super::append_log::AppendLog;
 use super::cost;
 use super::fingerprint::{self, Fingerprint};
 use super::view::SymbolView;
+use crate::digest::Digest;
 
 /// The stack of no frames, and the parent of a root.
 pub(crate) const EMPTY_STACK: u32 = u32::MAX;
@@ -60,8 +61,6 @@ pub(crate) struct Node {
 #[derive(Debug)]
 pub(crate) struct Symbols {
     tables: RwLock<Tables>,
-    /// Keys the hashes of stacks.
-    seed: u64,
 }
 
 /// What interning the stacks of a profile gave.
@@ -82,11 +81,15 @@ struct Tables {
     nodes: Table<Node>,
     /// Stacks by the hash of what a pprof said of them.
     stacks: FxHashMap<Fingerprint, u32>,
+    /// Under which stacks are hashed.
+    key: u64,
+    /// Hashes that were charged for and are forgotten: so many are free.
+    forgotten: usize,
     bytes: u64,
 }
 
 impl Symbols {
-    pub(crate) fn new(seed: u64) -> Self {
+    pub(crate) fn new(key: u64) -> Self {
         let mut strings = Table::default();
         // So that a string index out of range can stand for the empty string.
         strings.intern(Arc::from(""));
@@ -97,11 +100,12 @@ impl Symbols {
             locations: Table::default(),
             nodes: Table::default(),
             stacks: FxHashMap::default(),
+            key,
+            forgotten: 0,
             bytes: 0,
         };
         Self {
             tables: RwLock::new(tables),
-            seed,
         }
     }
 
@@ -117,22 +121,23 @@ impl Symbols {
         }
     }
 
+    /// Returns the stack of each sample, if all are stored.
+    pub(crate) fn known(&self, digest: &Digest) -> Option<Vec<u32>> {
+        let tables = self.tables.read();
+        if tables.key != digest.key() {
+            return None;
+        }
+        let stacks = digest.stacks().iter();
+        stacks
+            .map(|print| tables.stacks.get(print).copied())
+            .collect()
+    }
+
     /// Stores the stacks of a normalised profile. Those that are known are found
     /// by their hash, without waiting for others who do the same.
-    pub(crate) fn intern(&self, view: &View) -> Interned {
-        let prints = fingerprint::of_stacks(view, self.seed);
-        let mut stacks = Vec::with_capacity(prints.len());
-        let mut unknown = Vec::new();
-        {
-            let tables = self.tables.read();
-            for (at, print) in prints.iter().enumerate() {
-                let known = tables.stacks.get(print).copied();
-                stacks.push(known.unwrap_or(EMPTY_STACK));
-                if known.is_none() {
-                    unknown.push(at);
-                }
-            }
-        }
+    pub(crate) fn intern(&self, view: &View, digest: &Digest) -> Interned {
+        let mut stacks = vec![EMPTY_STACK; digest.stacks().len()];
+        let unknown = self.tables.read().find(digest, &mut stacks);
         if unknown.is_empty() {
             return Interned { stacks, bytes: 0 };
         }
@@ -140,6 +145,16 @@ impl Symbols {
         let mut moved = Moved::new(view);
         let mut tables = self.tables.write();
         let before = tables.bytes;
+        tables.go_over_to(digest.key());
+        let hashed;
+        let prints = match tables.key == digest.key() {
+            true => digest.stacks(),
+            // Another push has gone over to a lower key just now.
+            false => {
+                hashed = fingerprint::of_stacks(view, tables.key);
+                &hashed
+            }
+        };
         for at in unknown {
             stacks[at] = tables.stack(prints[at], samples[at].stack, &mut moved);
         }
@@ -151,6 +166,31 @@ impl Symbols {
 }
 
 impl Tables {
+    /// Finds the stacks that are known, and returns the positions of the others.
+    fn find(&self, digest: &Digest, stacks: &mut [u32]) -> Vec<usize> {
+        if self.key != digest.key() {
+            return (0..stacks.len()).collect();
+        }
+        let mut unknown = Vec::new();
+        for (at, print) in digest.stacks().iter().enumerate() {
+            match self.stacks.get(print) {
+                Some(known) => stacks[at] = *known,
+                None => unknown.push(at),
+            }
+        }
+        unknown
+    }
+
+    /// Hashes stacks under another key from now on, if it is lower. Stacks are
+    /// found in the trie all the same, and by their new hash from then on.
+    fn go_over_to(&mut self, key: u64) {
+        if key < self.key {
+            self.key = key;
+            self.forgotten += self.stacks.len();
+            self.stacks = FxHashMap::default();
+        }
+    }
+
     /// Stores a stack whose leaf comes first.
     fn stack(&mut self, print: Fingerprint, stack: &[u32], moved: &mut Moved<'_>) -> u32 {
         if let Some(known) = self.stacks.get(&print) {
@@ -167,7 +207,10 @@ impl Tables {
             node = id;
         }
         self.stacks.insert(print, node);
-        self.charge(true, cost::STACK);
+        match self.forgotten.checked_sub(1) {
+            Some(fewer) => self.forgotten = fewer,
+            None => self.charge(true, cost::STACK),
+        }
         node
     }
 

@@ -170,18 +170,7 @@ fn hash_mod(text: &str, modulus: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn labels(pairs: &[(&str, &str)]) -> Labels {
-        Labels::new(pairs.iter().copied()).unwrap()
-    }
-
-    fn rule(action: RelabelAction, sources: &[&str]) -> RelabelRule {
-        RelabelRule {
-            source_labels: sources.iter().map(|&name| name.to_owned()).collect(),
-            action,
-            ..RelabelRule::default()
-        }
-    }
+    use crate::distributor::relabel::tests::{labels, rule};
 
     fn apply(rule: RelabelRule, to: &[(&str, &str)]) -> Option<String> {
         let labels = labels(to);

@@ -6,6 +6,7 @@ use std::{future::Future, sync::Arc, time::Duration};
 use bytes::Bytes;
 use prost::Message as _;
 use proto::push::v1::PushRequest;
+use store::DigestKey;
 use tonic::Status;
 
 use super::shipment::Shipment;
@@ -20,6 +21,8 @@ use crate::{
 pub(crate) struct Ingesters {
     clients: Arc<Clients>,
     own: Option<Own>,
+    /// Agreed with ingesters, those of other processes too.
+    digest_key: Arc<DigestKey>,
 }
 
 /// The ingester of this process.
@@ -32,15 +35,25 @@ struct Own {
 impl Ingesters {
     /// Creates the ways to ingesters of other processes.
     pub(crate) fn new(clients: Arc<Clients>) -> Self {
-        Self { clients, own: None }
+        Self {
+            clients,
+            own: None,
+            digest_key: Arc::new(DigestKey::new(rand::random())),
+        }
     }
 
     /// Adds the ingester of this process, which is known in the ring by `addr`.
     pub(crate) fn with_own(self, addr: String, ingester: Ingester) -> Self {
         Self {
+            digest_key: ingester.digest_key(),
             own: Some(Own { addr, ingester }),
             ..self
         }
+    }
+
+    /// Returns the key of the digests that ingesters can use.
+    pub(super) fn digest_key(&self) -> u64 {
+        self.digest_key.get()
     }
 
     /// Has an ingester store a shipment.
@@ -106,16 +119,18 @@ impl Ingesters {
         timeout: Duration,
     ) -> Result<(), Status> {
         let call = self.clients.push(addr, request(tenant, timeout, messages));
-        within(timeout, call).await
+        let response = within(timeout, call).await?;
+        self.digest_key.agree(response.digest_key);
+        Ok(())
     }
 }
 
 async fn within<T>(
     timeout: Duration,
     call: impl Future<Output = Result<T, Status>>,
-) -> Result<(), Status> {
+) -> Result<T, Status> {
     match tokio::time::timeout(timeout, call).await {
-        Ok(result) => result.map(drop),
+        Ok(result) => result,
         Err(_) => Err(Status::deadline_exceeded("no answer in time")),
     }
 }

@@ -26,7 +26,11 @@ pub(super) struct Shipment {
 impl Shipment {
     /// Creates the shipment of these `items` of `profiles`.
     pub(super) fn new(profiles: Arc<Vec<Prepared>>, items: Vec<usize>) -> Self {
-        let bytes: usize = items.iter().map(|&item| profiles[item].raw.len()).sum();
+        let bytes = items.iter().map(|&item| {
+            let Prepared { raw, digest, .. } = &profiles[item];
+            raw.len() + digest.as_ref().map_or(0, |digest| digest.size())
+        });
+        let bytes: usize = bytes.sum();
         Self {
             bytes: MIN_BYTES.max(bytes as u64),
             message: OnceLock::new(),
@@ -70,6 +74,7 @@ impl Shipment {
                 id: profile.id,
                 raw: profile.raw.clone(),
                 view: profile.view.clone(),
+                digest: profile.digest.clone(),
             }
         });
         incoming.collect()
@@ -83,11 +88,13 @@ impl Shipment {
     fn encode(&self) -> Bytes {
         let series = self.items.iter().map(|&item| {
             let profile = &self.profiles[item];
+            let digest = profile.digest.as_ref().map(|digest| digest.encode());
             RawProfileSeries {
                 labels: profile.labels.to_proto(),
                 samples: vec![RawSample {
                     raw_profile: profile.raw.clone(),
                     id: Uuid::from_bytes(profile.id).to_string(),
+                    digest: digest.unwrap_or_default().into(),
                 }],
                 annotations: Vec::new(),
             }
