@@ -117,6 +117,22 @@ async fn a_profile_is_on_every_replica_and_is_returned_once() {
 }
 
 #[tokio::test]
+async fn replicas_do_not_read_what_the_distributor_has_read() {
+    let cluster = Cluster::start().await;
+    let mut pushed = 0;
+    for node in &cluster.ingesters {
+        // Keys agree with the first pushes, and then a stack is to be known.
+        while metric(node, "pyroscope_head_digested_profiles_total").await == 0.0 {
+            assert!(pushed < 1000, "{} reads every profile", node.http);
+            pushed += 1;
+            let profile = pprof("work", 1, pushed);
+            assert_eq!(cluster.distributor.push("app", &profile).await.0, 200);
+        }
+    }
+    assert_eq!(cluster.querier.total("app").await, Ok(pushed));
+}
+
+#[tokio::test]
 async fn one_crashed_ingester_fails_no_push_and_no_query() {
     let mut cluster = Cluster::start().await;
     for number in 0..10 {
