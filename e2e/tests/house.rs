@@ -32,7 +32,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("bench", &["gossip", "proto", "ring"]),
     (
         "fuzz",
-        &["gossip", "memberlist", "profile", "proto", "ring"],
+        &["gossip", "memberlist", "profile", "proto", "ring", "store"],
     ),
     ("crds", &["contract"]),
     ("operator", &["contract", "crds"]),

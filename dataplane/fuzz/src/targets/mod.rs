@@ -1,5 +1,6 @@
 //! The targets, by what they decode.
 
+mod digests;
 mod formats;
 mod machine;
 mod plainly;
@@ -49,4 +50,5 @@ pub(crate) const ALL: &[Target] = &[
     target!("text", profiles::text, profiles::text_seeds),
     target!("push_json", requests::json, requests::json_seeds),
     target!("push_proto", requests::proto, requests::proto_seeds),
+    target!("digest", digests::check, digests::seeds),
 ];
