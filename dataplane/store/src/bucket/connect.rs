@@ -101,8 +101,19 @@ impl Service<Uri> for Route {
         if let Some(credentials) = proxy.basic_auth() {
             tunnel = tunnel.with_auth(credentials.clone());
         }
-        let connecting = tunnel.call(host);
+        let connecting = tunnel.call(with_port(host));
         Box::pin(async move { Ok(connecting.await?) })
+    }
+}
+
+/// Returns an address with its port: a tunnel without one would lead to that of https.
+fn with_port(host: Uri) -> Uri {
+    match (host.scheme_str(), host.authority(), host.port()) {
+        (Some("http"), Some(authority), None) => {
+            let authority = format!("http://{authority}:80");
+            authority.parse().unwrap_or(host)
+        }
+        _ => host,
     }
 }
 
@@ -139,6 +150,17 @@ mod tests {
         }
         for host in ["localhost.example.com", "10.0.0.1", "[2001::1]", ""] {
             assert!(!is_loopback(host), "{host}");
+        }
+    }
+
+    #[test]
+    fn tunnels_lead_to_the_port_of_the_scheme() {
+        for (given, expected) in [
+            ("http://a", "http://a:80/"),
+            ("http://a:9000", "http://a:9000/"),
+            ("https://a", "https://a/"),
+        ] {
+            assert_eq!(with_port(Uri::from_static(given)).to_string(), expected);
         }
     }
 

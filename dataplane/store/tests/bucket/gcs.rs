@@ -1,6 +1,9 @@
 //! Google Cloud Storage.
 
-use pyroscope_store::bucket::{Error, Http};
+use prometheus_client::registry::Registry;
+use pyroscope_store::bucket::{Bucket, Error, Http, Settings};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
 
 use crate::suite::{behaves, broken};
 use crate::target::{bytes, open, quick};
@@ -65,4 +68,44 @@ async fn nobody_there_is_an_error_that_passes() {
         error.to_string().contains("cannot connect to 127.0.0.1"),
         "{error}"
     );
+}
+
+#[tokio::test]
+async fn the_proxy_of_the_environment_is_used_but_not_for_this_machine() {
+    let store = fake_gcs::start().await;
+    let proxy = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = proxy.local_addr().unwrap();
+    let asked = tokio::spawn(async move {
+        let (mut client, _) = proxy.accept().await.unwrap();
+        let mut head = Vec::new();
+        while !head.ends_with(b"\r\n\r\n") {
+            head.push(client.read_u8().await.unwrap());
+        }
+        client.write_all(b"HTTP/1.1 200 OK\r\n\r\n").await.unwrap();
+        let mut store = TcpStream::connect(store.address).await.unwrap();
+        tokio::spawn(async move { tokio::io::copy_bidirectional(&mut client, &mut store).await });
+        String::from_utf8(head).unwrap()
+    });
+    let environment =
+        |name: &str| (name == "HTTP_PROXY").then(|| format!("http://user:password@{address}"));
+    let open = |url: &str| {
+        let backend = fake_gcs::backend(url, "profiles", Http::default());
+        let mut settings = Settings::new(backend);
+        settings.patience = quick();
+        Bucket::open(&settings, &environment, &mut Registry::default()).unwrap()
+    };
+    let far = open("http://store.example");
+    far.put("a", bytes(10, 1)).await.unwrap();
+    let asked = asked.await.unwrap();
+    assert!(
+        asked.starts_with("CONNECT store.example:80 HTTP/1.1\r\n"),
+        "{asked}"
+    );
+    assert!(
+        asked.to_lowercase().contains("proxy-authorization: basic "),
+        "{asked}"
+    );
+    // The proxy takes no second connection.
+    let near = open(&format!("http://{}", store.address));
+    assert!(near.exists("a").await.unwrap());
 }
