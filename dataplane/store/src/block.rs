@@ -32,6 +32,8 @@ mod samples;
 mod series;
 mod symbols;
 mod table;
+#[cfg(test)]
+mod tests;
 mod thrift;
 mod union;
 mod verify;
@@ -45,4 +47,3 @@ pub use merge::merge;
 pub use meta::{Description, FileMeta, Meta, Statistics, VERSION};
 pub use query::BlockQueryError;
 pub use reader::Block;
-pub use verify::is_block_name;

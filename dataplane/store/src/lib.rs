@@ -11,9 +11,10 @@
 //! [`Database::open`] replays the log into the head and reports, never hides,
 //! what it could not read.
 //!
-//! Deliberately absent for now: blocks, uploads and truncation. The head and
-//! the log only grow, and a head that has reached its budget refuses pushes with
-//! [`RejectReason::Full`].
+//! A [`block`] is what profiles become that leave the head, and a
+//! [`bucket`] where they go. Deliberately absent for now: cutting blocks off the
+//! head, uploads and truncation. The head and the log only grow, and a head that
+//! has reached its budget refuses pushes with [`RejectReason::Full`].
 
 #![warn(missing_docs)]
 

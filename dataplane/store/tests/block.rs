@@ -248,7 +248,7 @@ fn replica(runtime: &tokio::runtime::Runtime, root: &Path, of: &[(u64, &Pushed)]
 fn config() -> ProptestConfig {
     let mut config = ProptestConfig::default();
     if std::env::var_os("PROPTEST_CASES").is_none() {
-        config.cases = 25;
+        config.cases = 16;
     }
     config
 }

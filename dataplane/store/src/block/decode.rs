@@ -1,6 +1,7 @@
 //! Reading the Parquet files of a block.
 
 use std::ops::Range;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -11,7 +12,7 @@ use parquet::schema::types::ColumnDescriptor;
 
 use super::encode::CHECKSUMS;
 use super::error::Fault;
-use super::limits::Limits;
+use super::limits::Budget;
 use super::pages::Pages;
 
 /// Length of the end of a file: four bytes of the footer's length and the magic.
@@ -55,7 +56,7 @@ impl Footer {
         if &bytes[len + 4..] != b"PAR1" {
             return Err(Fault::damaged("it does not end as Parquet does"));
         }
-        let metadata = ParquetMetaDataReader::decode_metadata(&bytes[..len])?;
+        let metadata = guarded(|| ParquetMetaDataReader::decode_metadata(&bytes[..len]))?;
         let pairs = metadata.file_metadata().key_value_metadata();
         let checksums = pairs.into_iter().flatten();
         let checksums = checksums.filter(|pair| pair.key == CHECKSUMS);
@@ -124,7 +125,7 @@ impl Footer {
         group: usize,
         column: usize,
         bytes: Bytes,
-        limits: Limits,
+        budget: &Budget,
     ) -> Result<Chunk<T>, Fault> {
         let chunk = self.chunk(group, column);
         let before: usize = self.metadata.row_groups()[..group]
@@ -141,13 +142,22 @@ impl Footer {
         if descriptor.physical_type() != T::get_physical_type() {
             return Err(type_fault(&descriptor));
         }
-        let pages = Box::new(Pages::new(bytes, limits)?);
+        let pages = Box::new(Pages::new(bytes, budget.clone())?);
         Ok(Chunk {
             definition: descriptor.max_def_level(),
             repetition: descriptor.max_rep_level(),
             reader: get_typed_column_reader(get_column_reader(descriptor, pages)),
-            limits,
+            max_rows: budget.limits().values,
         })
+    }
+}
+
+/// Runs a decoder of the library. What it does with lengths and offsets that make no
+/// sense is not always an error; where it panics, its state is given up with the file.
+fn guarded<T>(decode: impl FnOnce() -> parquet::errors::Result<T>) -> Result<T, Fault> {
+    match catch_unwind(AssertUnwindSafe(decode)) {
+        Ok(decoded) => Ok(decoded?),
+        Err(_) => Err(Fault::damaged("it cannot be decoded")),
     }
 }
 
@@ -171,13 +181,13 @@ pub(crate) struct Chunk<T: DataType> {
     reader: ColumnReaderImpl<T>,
     definition: i16,
     repetition: i16,
-    limits: Limits,
+    max_rows: usize,
 }
 
 impl<T: DataType> Chunk<T> {
     /// Skips rows.
     pub(crate) fn skip(&mut self, rows: usize) -> Result<(), Fault> {
-        match self.reader.skip_records(rows)? == rows {
+        match guarded(|| self.reader.skip_records(rows))? == rows {
             true => Ok(()),
             false => Err(Fault::damaged("a column has fewer rows than its row group")),
         }
@@ -235,7 +245,7 @@ impl<T: DataType> Chunk<T> {
     }
 
     fn read(&mut self, rows: usize) -> Result<Leveled<T::T>, Fault> {
-        if rows > self.limits.values {
+        if rows > self.max_rows {
             return Err(Fault::damaged("a row group has too many rows"));
         }
         let mut read = Leveled {
@@ -243,12 +253,14 @@ impl<T: DataType> Chunk<T> {
             definition: Vec::new(),
             repetition: Vec::new(),
         };
-        let (records, ..) = self.reader.read_records(
-            rows,
-            Some(&mut read.definition),
-            Some(&mut read.repetition),
-            &mut read.values,
-        )?;
+        let (records, ..) = guarded(|| {
+            self.reader.read_records(
+                rows,
+                Some(&mut read.definition),
+                Some(&mut read.repetition),
+                &mut read.values,
+            )
+        })?;
         match records == rows {
             true => Ok(read),
             false => Err(Fault::damaged("a column has fewer rows than its row group")),

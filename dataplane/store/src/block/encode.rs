@@ -65,17 +65,17 @@ pub(crate) fn properties() -> WriterPropertiesBuilder {
         .set_encoding(Encoding::DELTA_BINARY_PACKED)
 }
 
-/// Sets how some columns of texts and flags are written.
-pub(crate) fn with_encoding(
+/// Has some columns written as they are, and without statistics: those of texts and
+/// flags.
+pub(crate) fn with_plain(
     properties: WriterPropertiesBuilder,
     columns: &[&str],
-    encoding: Encoding,
 ) -> WriterPropertiesBuilder {
     columns.iter().fold(properties, |properties, column| {
         let column = column_path(column);
         let properties =
             properties.set_column_statistics_enabled(column.clone(), EnabledStatistics::None);
-        properties.set_column_encoding(column, encoding)
+        properties.set_column_encoding(column, Encoding::PLAIN)
     })
 }
 

@@ -1,12 +1,17 @@
 //! How much a file may make its reader hold.
 
-/// Bounds of what is read from one column chunk. What this program writes is within
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+
+/// Bounds of what is read from a file at once. What this program writes is within
 /// those of [`Limits::default`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// Bytes of the pages before compression, and of a file that is read whole.
+    /// Bytes, as they are in the file and before they were compressed.
     pub bytes: usize,
-    /// Values, and as many levels, whatever they are compressed to.
+    /// Values, and as many levels, whatever they were compressed to; and rows of a
+    /// file.
     pub values: usize,
 }
 
@@ -19,12 +24,33 @@ impl Default for Limits {
     }
 }
 
-impl Limits {
-    /// Returns what is left; `None` if it is not enough.
-    pub(crate) fn less(self, bytes: usize, values: usize) -> Option<Self> {
-        Some(Self {
-            bytes: self.bytes.checked_sub(bytes)?,
-            values: self.values.checked_sub(values)?,
-        })
+/// What may be read yet of column chunks that are held together.
+#[derive(Clone, Debug)]
+pub(crate) struct Budget {
+    limits: Limits,
+    left: Arc<Mutex<Limits>>,
+}
+
+impl Budget {
+    pub(crate) fn new(limits: Limits) -> Self {
+        Self {
+            limits,
+            left: Arc::new(Mutex::new(limits)),
+        }
+    }
+
+    /// What there was at first.
+    pub(crate) fn limits(&self) -> Limits {
+        self.limits
+    }
+
+    /// Spends some; `None` if there is not enough.
+    pub(crate) fn spend(&self, bytes: usize, values: usize) -> Option<()> {
+        let mut left = self.left.lock();
+        *left = Limits {
+            bytes: left.bytes.checked_sub(bytes)?,
+            values: left.values.checked_sub(values)?,
+        };
+        Some(())
     }
 }

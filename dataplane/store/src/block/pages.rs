@@ -6,7 +6,7 @@ use parquet::column::page::{Page, PageMetadata, PageReader};
 use parquet::errors::{ParquetError, Result};
 use zstd::bulk::Decompressor;
 
-use super::limits::Limits;
+use super::limits::Budget;
 use super::thrift::{Compact, Field, Malformed};
 
 /// Reads the pages of one column chunk: data pages of version 1 and dictionary
@@ -15,8 +15,7 @@ pub(crate) struct Pages {
     rest: Bytes,
     next: Option<Header>,
     decompressor: Decompressor<'static>,
-    /// Bytes and values that there may be yet.
-    left: Limits,
+    budget: Budget,
 }
 
 /// Fields of a page header that matter, as Parquet's `PageHeader` has them.
@@ -34,12 +33,12 @@ const DICTIONARY_PAGE: i64 = 2;
 const RLE: i64 = 3;
 
 impl Pages {
-    pub(crate) fn new(chunk: Bytes, limits: Limits) -> Result<Self> {
+    pub(crate) fn new(chunk: Bytes, budget: Budget) -> Result<Self> {
         Ok(Self {
             rest: chunk,
             next: None,
             decompressor: Decompressor::new()?,
-            left: limits,
+            budget,
         })
     }
 
@@ -51,8 +50,10 @@ impl Pages {
             if header.compressed > self.rest.len() {
                 return Err(damaged("a page is longer than its column chunk"));
             }
-            let left = self.left.less(header.uncompressed, header.values as usize);
-            self.left = left.ok_or_else(|| damaged("a column chunk is too large"))?;
+            let spent = self
+                .budget
+                .spend(header.uncompressed, header.values as usize);
+            spent.ok_or_else(|| damaged("a column is too large"))?;
             self.next = Some(header);
         }
         Ok(self.next)
@@ -63,7 +64,10 @@ impl Pages {
         // Nothing is what nothing is compressed to.
         let plain = match header.uncompressed {
             0 => Vec::new(),
-            len => self.decompressor.decompress(&compressed, len)?,
+            len => {
+                let plain = self.decompressor.decompress(&compressed, len);
+                plain.map_err(|_| damaged("a page cannot be decompressed"))?
+            }
         };
         if plain.len() != header.uncompressed {
             return Err(damaged("a page has another length than it says"));
@@ -184,7 +188,6 @@ fn encoding(number: i64) -> Result<Encoding> {
         0 => Encoding::PLAIN,
         2 | 8 => Encoding::RLE_DICTIONARY,
         5 => Encoding::DELTA_BINARY_PACKED,
-        6 => Encoding::DELTA_LENGTH_BYTE_ARRAY,
         _ => return Err(damaged("a page has an encoding that blocks do not have")),
     })
 }

@@ -3,11 +3,10 @@
 use std::fs::File;
 use std::path::Path;
 
-use parquet::basic::Encoding;
 use parquet::data_type::{FixedLenByteArray, FixedLenByteArrayType, Int32Type, Int64Type};
-use parquet::file::properties::{EnabledStatistics, WriterProperties};
+use parquet::file::properties::WriterProperties;
 
-use super::encode::{Encoder, Levels, REQUIRED, column_path, properties, with_encoding};
+use super::encode::{Encoder, Levels, REQUIRED, column_path, properties, with_plain};
 use super::error::Fault;
 use super::meta::FileMeta;
 use super::series::{Placed, Source};
@@ -93,11 +92,13 @@ pub(crate) fn values(column: usize) -> String {
 }
 
 fn file_properties(columns: usize) -> WriterProperties {
-    let values: Vec<String> = (0..columns).map(values).collect();
-    let mut properties = with_encoding(properties(), &["id"], Encoding::PLAIN);
-    for path in values.iter().map(String::as_str).chain([STACKS]) {
-        let (path, none) = (column_path(path), EnabledStatistics::None);
-        properties = properties.set_column_statistics_enabled(path, none);
+    // Stacks of one profile after another are much the same, which zstd finds where
+    // each has four bytes; and so are values, of which there are few.
+    let mut properties = with_plain(properties(), &["id", STACKS]);
+    for column in 0..columns {
+        let path = values(column);
+        properties = with_plain(properties, &[&path])
+            .set_column_dictionary_enabled(column_path(&path), true);
     }
     properties.build()
 }

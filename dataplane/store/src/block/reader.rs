@@ -153,6 +153,10 @@ impl Block {
     fn read_footer(&self) -> Result<Footer, BlockError> {
         let fault = |fault| self.fault(PROFILES, fault);
         let meta = self.file(PROFILES)?;
+        if meta.rows > self.limits.values as u64 {
+            let reason = format!("it has {} rows", meta.rows);
+            return Err(fault(Fault::damaged(reason)));
+        }
         let start = meta.length.checked_sub(meta.footer_length);
         let start = start.ok_or_else(|| fault(Fault::damaged("its footer is longer than it")))?;
         let bytes = self.read(PROFILES, std::slice::from_ref(&(start..meta.length)))?;

@@ -9,6 +9,7 @@ use parquet::data_type::{FixedLenByteArrayType, Int32Type, Int64Type};
 
 use super::decode::{Chunk, Footer, Lists};
 use super::error::{BlockError, Fault};
+use super::limits::Budget;
 use super::profiles::{self, PROFILES};
 use super::reader::Block;
 
@@ -209,8 +210,8 @@ impl<'a> RowGroups<'a> {
         span: &Span,
         (column, bytes): (usize, Bytes),
     ) -> Result<Chunk<T>, Fault> {
-        let limits = self.block.limits();
-        let mut chunk = self.footer.open(span.group, column, bytes, limits)?;
+        let budget = Budget::new(self.block.limits());
+        let mut chunk = self.footer.open(span.group, column, bytes, &budget)?;
         chunk.skip(span.skip)?;
         Ok(chunk)
     }

@@ -2,11 +2,10 @@
 
 use std::path::Path;
 
-use parquet::basic::Encoding;
 use parquet::data_type::{BoolType, ByteArray, ByteArrayType, Int32Type, Int64Type};
 use profile::{Labels, ProfileType, labels};
 
-use super::encode::{Encoder, REQUIRED, properties, with_encoding};
+use super::encode::{Encoder, REQUIRED, properties, with_plain};
 use super::error::Fault;
 use super::meta::FileMeta;
 use super::table::{Table, create};
@@ -84,8 +83,8 @@ pub(crate) struct Placed {
 
 /// Writes the series of sources, which are in order.
 pub(crate) fn write(directory: &Path, sources: &[Placed]) -> Result<FileMeta, Fault> {
-    let properties = with_encoding(properties(), &TEXTS, Encoding::DELTA_LENGTH_BYTE_ARRAY);
-    let properties = with_encoding(properties, &["is_cumulative"], Encoding::PLAIN).build();
+    let properties = with_plain(properties(), &TEXTS);
+    let properties = with_plain(properties, &["is_cumulative"]).build();
     let mut encoder = Encoder::new(create(directory, SERIES)?, SCHEMA, properties)?;
     // Source and column of each series.
     let series: Vec<(usize, usize)> = sources

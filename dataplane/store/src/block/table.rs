@@ -9,7 +9,7 @@ use parquet::data_type::{ByteArray, ByteArrayType, DataType};
 
 use super::decode::{Chunk, Footer, Lists};
 use super::error::Fault;
-use super::limits::Limits;
+use super::limits::{Budget, Limits};
 use super::meta::{FileMeta, sha256};
 
 /// A Parquet file in memory.
@@ -97,6 +97,7 @@ impl Table {
     ) -> Result<Vec<V>, Fault> {
         let column = self.footer.column(path)?;
         let mut values = Vec::with_capacity(self.rows);
+        let budget = Budget::new(self.limits);
         for group in 0..self.footer.groups() {
             let range = self.footer.range(group, column)?;
             let range = usize::try_from(range.start)
@@ -105,7 +106,7 @@ impl Table {
                 .filter(|(_, end)| *end <= self.bytes.len());
             let (start, end) = range.ok_or_else(|| Fault::damaged("a column is behind its end"))?;
             let bytes = self.bytes.slice(start..end);
-            let mut chunk = self.footer.open::<T>(group, column, bytes, self.limits)?;
+            let mut chunk = self.footer.open::<T>(group, column, bytes, &budget)?;
             values.extend(read(&mut chunk, self.footer.rows(group))?);
         }
         Ok(values)

@@ -1,9 +1,6 @@
 //! Looking whether a block is whole.
 
-use std::str::FromStr as _;
-
 use sha2::{Digest as _, Sha256};
-use ulid::Ulid;
 
 use super::error::{BlockError, Fault};
 use super::meta::{FileMeta, hexadecimal};
@@ -111,9 +108,4 @@ impl Block {
         }
         Ok(samples)
     }
-}
-
-/// Tells whether a name is one that a block can have.
-pub fn is_block_name(name: &str) -> bool {
-    Ulid::from_str(name).is_ok()
 }
