@@ -42,7 +42,7 @@ clean-cluster: ## Remove the embedded Kubernetes and every trace of it
 
 .PHONY: test
 test: requirements ## Run every test, the end-to-end tests on the embedded Kubernetes included
-	@SUDO="$(SUDO)" e2e/recipes/test.sh rust go fuzz sdks stores e2e
+	@SUDO="$(SUDO)" e2e/recipes/test.sh rust go fuzz sdks stores blocks e2e
 
 .PHONY: test-fast
 test-fast: ## Run the tests that need no cluster
@@ -60,11 +60,16 @@ sdks: ## Profile real programs with the clients of every language (UPDATE=1 reco
 stores: ## Use buckets of real object stores, through a network that fails
 	@e2e/recipes/stores.sh
 
+.PHONY: blocks
+blocks: ## Let DuckDB and pyarrow read a block, as docs/block-format.md says
+	@e2e/recipes/blocks.sh
+
 .PHONY: soak
 soak: ## Run the long suites whole: simulated gossip, crashes, unwell nodes, damage of the log, properties
 	SOAK_SEEDS=10000 cargo test --locked --release -p pyroscope-memberlist --test simulation -- --nocapture
 	SOAK_SEEDS=10000 cargo test --locked --release -p pyroscope-gossip --test ring_simulation -- --nocapture
 	SOAK_SEEDS=5000 cargo test --locked --release -p pyroscope-store --test faults -- --nocapture
+	DAMAGES=100000 cargo test --locked --release -p pyroscope-store --test block_damage
 	SOAK_SEEDS=1000 cargo test --locked --release -p pyroscope-server --test crash -- --nocapture
 	SOAK_ITERATIONS=300 cargo test --locked --release -p pyroscope-server --test chaos -- --nocapture
 	PROPTEST_CASES=5000 cargo test --locked --release -p pyroscope-memberlist -p pyroscope-ring \

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Installs what the recipes need and this machine lacks, and says what it does. With the argument
 # `sdks` that includes the languages of the clients in e2e/sdks, with `stores` that of the object stores
-# in e2e/stores.
+# in e2e/stores, with `blocks` that of the readers in e2e/blocks.
 set -euo pipefail
 
 say() { echo "==> $*"; }
@@ -34,6 +34,10 @@ fi
 
 if [[ ${1:-} == stores ]]; then
     need npm npm # any version; the Node that runs the store is one of its packages
+fi
+
+if [[ ${1:-} == blocks ]]; then
+    python3 -c 'import ensurepip, venv' 2>/dev/null || packages+=(python3-venv)
 fi
 
 if ((${#packages[@]})); then

@@ -23,6 +23,7 @@ suite_go() {
 suite_fuzz() { FUZZ_SECONDS=${FUZZ_SECONDS:-2} e2e/recipes/fuzz.sh; }
 suite_sdks() { e2e/recipes/sdks.sh; }
 suite_stores() { e2e/recipes/stores.sh; }
+suite_blocks() { e2e/recipes/blocks.sh; }
 suite_e2e() { make --no-print-directory embedded && e2e/recipes/e2e.sh; }
 
 # Adds up what cargo and go report: "test result: ok. 3 passed; 1 failed; ...", "--- PASS: ...".
