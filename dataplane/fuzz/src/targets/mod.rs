@@ -1,5 +1,6 @@
 //! The targets, by what they decode.
 
+mod blocks;
 mod digests;
 mod formats;
 mod machine;
@@ -47,6 +48,7 @@ pub(crate) const ALL: &[Target] = &[
     target!("speedscope", formats::speedscope, formats::speedscope_seeds),
     target!("recording", formats::recording, formats::recording_seeds),
     target!("otlp", formats::otlp, formats::otlp_seeds),
+    target!("block", blocks::check, blocks::seeds),
     target!("text", profiles::text, profiles::text_seeds),
     target!("push_json", requests::json, requests::json_seeds),
     target!("push_proto", requests::proto, requests::proto_seeds),
