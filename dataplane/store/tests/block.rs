@@ -359,3 +359,41 @@ async fn a_tree_of_a_block_has_the_names_of_its_functions() {
     want.insert(["main"], 20);
     assert_eq!(tree, want.encode());
 }
+
+#[tokio::test]
+async fn series_are_listed_where_they_have_profiles() {
+    let temp = tempfile::tempdir().unwrap();
+    let opened = open(&temp.path().join("head"));
+    let pushed = |service, time, kind| Pushed {
+        service,
+        time,
+        kind,
+        samples: vec![(vec!["main"], [1, 10])],
+    };
+    let all = [
+        pushed("a", 1, Kind::Cpu),
+        pushed("a", 5, Kind::Cpu),
+        pushed("b", 3, Kind::Delta),
+    ];
+    let profiles = (0..).zip(&all).map(|(n, of)| incoming(n, of)).collect();
+    push(&opened.database, profiles).await.unwrap();
+    let block = write(&opened, temp.path(), 1, TimeRange::ALL).unwrap();
+    for (start, end) in [(i64::MIN, i64::MAX), (5, 5), (3, 3), (6, 9), (i64::MIN, 0)] {
+        let range = TimeRange { start, end };
+        let listed: BTreeSet<Labels> = block.series(range).map(|(of, _)| of.clone()).collect();
+        let mut want: BTreeSet<Labels> = opened
+            .database
+            .series(TENANT, &[], range)
+            .into_iter()
+            .collect();
+        if start == 3 {
+            // It has profiles before and after.
+            want.extend(
+                opened
+                    .database
+                    .series(TENANT, &[], TimeRange { start: 1, end: 1 }),
+            );
+        }
+        assert_eq!(listed, want, "{range:?}");
+    }
+}

@@ -91,7 +91,7 @@ impl Block {
     pub fn select(&self, request: &SelectRequest) -> Result<SelectResponse, BlockQueryError> {
         let criteria = Criteria::parse(request)?;
         let groups = RowGroups::of(self)?;
-        let all = self.series(&criteria, &groups)?;
+        let all = self.found(&criteria, &groups)?;
         let mut response = SelectResponse::default();
         let mut numbers = Groups::default();
         let mut keys = BytesMut::new();
@@ -154,7 +154,7 @@ impl Block {
         let mut missing: HashSet<[u8; 16]> = wanted.keys().copied().collect();
         let groups = RowGroups::of(self)?;
         let mut found = Vec::new();
-        for series in &self.series(&criteria, &groups)? {
+        for series in &self.found(&criteria, &groups)? {
             let mut of_ids = None;
             for Reading { entry, base } in series.readings(&criteria) {
                 let base = match wanted.get(&entry.id) {
@@ -203,7 +203,7 @@ impl Block {
     }
 
     /// Finds the series of a query with all their profiles.
-    fn series(
+    fn found(
         &self,
         criteria: &Criteria,
         groups: &RowGroups<'_>,

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
+use profile::{Labels, ProfileType};
 
 use super::decode::Footer;
 use super::error::{BlockError, Fault};
@@ -16,6 +17,7 @@ use super::series::{self, Placed, SERIES};
 use super::symbols;
 use super::table::Table;
 use crate::head::SymbolView;
+use crate::query::TimeRange;
 
 /// A block. Opening it reads `meta.json` and the series; symbols, and what there is
 /// to know of profiles, are read when they are needed first.
@@ -80,6 +82,20 @@ impl Block {
     /// What `meta.json` says.
     pub fn meta(&self) -> &Meta {
         &self.meta
+    }
+
+    /// Iterates over the series that may have profiles within a range: labels and
+    /// types, those of several sources more than once. It is known of each when its
+    /// first and last profile are from, and not whether one of a counter says more
+    /// than that others can be compared with it.
+    pub fn series(&self, range: TimeRange) -> impl Iterator<Item = (&Labels, &ProfileType)> {
+        let sources = self.sources.iter();
+        let within = sources.filter(move |placed| {
+            let (first, last) = placed.times;
+            first <= range.end && range.start <= last
+        });
+        let columns = within.flat_map(|placed| &placed.source.columns);
+        columns.map(|column| (&column.labels, &column.profile_type))
     }
 
     /// How many bytes of its files were read since it was opened, `meta.json`
