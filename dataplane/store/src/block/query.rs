@@ -220,8 +220,7 @@ impl Block {
         let rows = parts.values().flatten();
         let rows = rows.map(|(source, _)| self.sources[*source].rows.clone());
         let spans = groups.spans(rows);
-        let names = spans.iter().map(|span| groups.names(span));
-        let names: Vec<Names> = names.collect::<Result<_, _>>()?;
+        let names = groups.all_names(&spans)?;
         let series = parts.into_iter().map(|(labels, parts)| {
             let parts = parts.into_iter();
             let entries = parts.flat_map(|(source, column)| self.entries(source, column, &names));

@@ -1,6 +1,8 @@
 //! Reading profiles of a block: of the row groups that are needed the columns that
 //! are needed.
 
+use std::cell::RefCell;
+use std::collections::HashMap;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -20,7 +22,16 @@ pub(crate) struct RowGroups<'a> {
     footer: Arc<Footer>,
     /// Where each row group begins, and where the last ends.
     starts: Vec<u64>,
+    /// Column chunks that were read before they are needed, by row group and column.
+    ahead: RefCell<HashMap<(usize, usize), Bytes>>,
 }
+
+/// How many bytes of row groups are read with one call, or one row group if that has
+/// more.
+const AHEAD: u64 = 8 << 20;
+
+/// Columns of time and identity.
+const NAMES: [&str; 2] = ["timestamp", "id"];
 
 /// Some of the rows of one row group, side by side.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -76,6 +87,7 @@ impl<'a> RowGroups<'a> {
             block,
             footer,
             starts,
+            ahead: RefCell::default(),
         })
     }
 
@@ -109,9 +121,24 @@ impl<'a> RowGroups<'a> {
         self.block.fault(PROFILES, fault)
     }
 
+    /// Reads time and identity of the rows of spans.
+    pub(crate) fn all_names(&self, spans: &[Span]) -> Result<Vec<Names>, BlockError> {
+        let mut rest = spans;
+        let mut names = Vec::with_capacity(spans.len());
+        while !rest.is_empty() {
+            let paths = |_: &Span| NAMES.map(str::to_owned).into();
+            let (now, later) = rest.split_at(self.read_ahead(rest.iter(), paths)?);
+            rest = later;
+            for span in now {
+                names.push(self.names(span)?);
+            }
+        }
+        Ok(names)
+    }
+
     /// Reads time and identity of rows.
     pub(crate) fn names(&self, span: &Span) -> Result<Names, BlockError> {
-        let [timestamps, ids] = self.read(span, ["timestamp", "id"])?;
+        let [timestamps, ids] = self.read(span, NAMES)?;
         let read = || {
             let mut chunk: Chunk<Int64Type> = self.open(span, timestamps)?;
             let timestamps = chunk.required(span.rows)?;
@@ -140,7 +167,7 @@ impl<'a> RowGroups<'a> {
 
     /// Reads the sums of a column of values.
     pub(crate) fn totals(&self, span: &Span, column: usize) -> Result<Vec<i64>, BlockError> {
-        let [totals] = self.read(span, [&format!("total_{column}")])?;
+        let [totals] = self.read(span, [&total_path(column)])?;
         let read = || {
             let totals = self.open::<Int64Type>(span, totals)?.optional(span.rows)?;
             Ok(totals.into_iter().map(Option::unwrap_or_default).collect())
@@ -154,12 +181,7 @@ impl<'a> RowGroups<'a> {
         span: &Span,
         columns: &[usize],
     ) -> Result<(Stacks, Vec<Values>), BlockError> {
-        let mut paths = vec![profiles::STACKS.to_owned()];
-        for column in columns {
-            paths.push(format!("unit_{column}"));
-            paths.push(profiles::values(*column));
-        }
-        let mut chunks = self.fetch(span, &paths)?.into_iter();
+        let mut chunks = self.fetch(span, &sample_paths(columns))?.into_iter();
         let mut next = || {
             chunks
                 .next()
@@ -188,20 +210,65 @@ impl<'a> RowGroups<'a> {
         fetched.try_into().map_err(fewer)
     }
 
-    /// Reads column chunks, each with the number of its column.
+    /// Reads columns of the first of some spans with one call, so that they are at
+    /// hand when they are asked for. Returns of how many.
+    pub(crate) fn read_ahead<'s>(
+        &self,
+        spans: impl Iterator<Item = &'s Span>,
+        paths: impl Fn(&Span) -> Vec<String>,
+    ) -> Result<usize, BlockError> {
+        let (mut chunks, mut ranges) = (Vec::new(), Vec::new());
+        let (mut count, mut bytes) = (0, 0_u64);
+        for span in spans {
+            let found = self.find(span, &paths(span));
+            let found = found.map_err(|fault| self.fault(fault))?;
+            let lengths = found.iter().map(|(_, range)| range.end - range.start);
+            bytes = lengths.fold(bytes, u64::saturating_add);
+            if count > 0 && bytes > AHEAD {
+                break;
+            }
+            count += 1;
+            for (column, range) in found {
+                chunks.push((span.group, column));
+                ranges.push(range);
+            }
+        }
+        let read = self.block.read(PROFILES, &ranges)?;
+        *self.ahead.borrow_mut() = chunks.into_iter().zip(read).collect();
+        Ok(count)
+    }
+
+    /// Finds column chunks: number of the column, and where in the file it is.
+    fn find(
+        &self,
+        span: &Span,
+        paths: &[impl AsRef<str>],
+    ) -> Result<Vec<(usize, Range<u64>)>, Fault> {
+        let found = paths.iter().map(|path| {
+            let column = self.footer.column(path.as_ref())?;
+            Ok((column, self.footer.range(span.group, column)?))
+        });
+        found.collect()
+    }
+
+    /// Reads column chunks that were not read ahead, each with the number of its
+    /// column.
     fn fetch(
         &self,
         span: &Span,
         paths: &[impl AsRef<str>],
     ) -> Result<Vec<(usize, Bytes)>, BlockError> {
-        let fault = |fault| self.fault(fault);
-        let columns = paths.iter().map(|path| self.footer.column(path.as_ref()));
-        let columns: Vec<usize> = columns.collect::<Result<_, _>>().map_err(fault)?;
-        let ranges = columns
+        let found = self.find(span, paths).map_err(|fault| self.fault(fault))?;
+        let mut ahead = self.ahead.borrow_mut();
+        let at_hand = found
             .iter()
-            .map(|column| self.footer.range(span.group, *column));
-        let ranges: Vec<Range<u64>> = ranges.collect::<Result<_, _>>().map_err(fault)?;
-        let bytes = self.block.read(PROFILES, &ranges)?;
+            .map(|(column, _)| ahead.remove(&(span.group, *column)));
+        let at_hand: Option<Vec<Bytes>> = at_hand.collect();
+        let (columns, ranges): (Vec<usize>, Vec<Range<u64>>) = found.into_iter().unzip();
+        let bytes = match at_hand {
+            Some(bytes) => bytes,
+            None => self.block.read(PROFILES, &ranges)?,
+        };
         Ok(columns.into_iter().zip(bytes).collect())
     }
 
@@ -215,4 +282,19 @@ impl<'a> RowGroups<'a> {
         chunk.skip(span.skip)?;
         Ok(chunk)
     }
+}
+
+/// Names the columns of stacks, and of some columns of values.
+pub(crate) fn sample_paths(columns: &[usize]) -> Vec<String> {
+    let values = columns
+        .iter()
+        .flat_map(|column| [format!("unit_{column}"), profiles::values(*column)]);
+    std::iter::once(profiles::STACKS.to_owned())
+        .chain(values)
+        .collect()
+}
+
+/// Names the column of the sums of a column of values.
+pub(crate) fn total_path(column: usize) -> String {
+    format!("total_{column}")
 }

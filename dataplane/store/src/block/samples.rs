@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 
 use super::error::{BlockError, Fault};
-use super::rows::{RowGroups, Span, Stacks, Values};
+use super::rows::{RowGroups, Span, Stacks, Values, sample_paths, total_path};
 use crate::head::grown;
 
 /// Values of one profile.
@@ -41,7 +41,8 @@ type Held = Vec<(u32, i64)>;
 
 /// What is read of a row group.
 struct Group {
-    span: Span,
+    /// Number of the first row.
+    first: u64,
     stacks: Stacks,
     values: Vec<(usize, Values)>,
 }
@@ -56,12 +57,24 @@ impl RowGroups<'_> {
         places.sort_unstable();
         let rows = places.iter().map(|(place, _)| place.row..place.row + 1);
         let mut rest = &places[..];
-        for span in self.spans(rows) {
+        let spans = self.spans(rows);
+        let mut at_hand = 0;
+        for (at, span) in spans.iter().enumerate() {
+            if at == at_hand {
+                // Nearly always all are of the column of the first.
+                let column = rest.first().map_or(0, |(place, _)| place.column);
+                let paths = |_: &Span| vec![total_path(column)];
+                at_hand += self.read_ahead(spans[at..].iter(), paths)?;
+            }
             let end = span.first + span.rows as u64;
             let (here, later) = rest.split_at(rest.partition_point(|(at, _)| at.row < end));
             rest = later;
-            for column in columns(here.iter().map(|(place, _)| *place)) {
-                let totals = self.totals(&span, column)?;
+            let mut columns: Vec<usize> = here.iter().map(|(place, _)| place.column).collect();
+            columns.dedup();
+            columns.sort_unstable();
+            columns.dedup();
+            for column in columns {
+                let totals = self.totals(span, column)?;
                 for (place, at) in here.iter().filter(|(place, _)| place.column == column) {
                     each(*at, totals[(place.row - span.first) as usize]);
                 }
@@ -87,12 +100,15 @@ impl RowGroups<'_> {
         }
         events.sort_unstable();
         let rows = events.iter().map(|(place, ..)| place.row..place.row + 1);
-        let mut rest = &events[..];
         let mut held: HashMap<usize, Held> = HashMap::new();
-        for span in self.spans(rows) {
-            let end = span.first + span.rows as u64;
-            let (here, later) = rest.split_at(rest.partition_point(|(at, ..)| at.row < end));
-            rest = later;
+        let spans = self.spans(rows);
+        let mut at_hand = 0;
+        for (at, span) in spans.iter().enumerate() {
+            if at == at_hand {
+                let paths = |span: &Span| sample_paths(&columns(within(&events, span)));
+                at_hand += self.read_ahead(spans[at..].iter(), paths)?;
+            }
+            let here = within(&events, span);
             let group = self.load(span, here)?;
             for (place, role, at) in here {
                 let one = &wanted[*at];
@@ -115,11 +131,11 @@ impl RowGroups<'_> {
         Ok(())
     }
 
-    fn load(&self, span: Span, events: &[Event]) -> Result<Group, BlockError> {
-        let columns = columns(events.iter().map(|(place, ..)| *place));
-        let (stacks, values) = self.samples(&span, &columns)?;
+    fn load(&self, span: &Span, events: &[Event]) -> Result<Group, BlockError> {
+        let columns = columns(events);
+        let (stacks, values) = self.samples(span, &columns)?;
         let group = Group {
-            span,
+            first: span.first,
             stacks,
             values: columns.into_iter().zip(values).collect(),
         };
@@ -127,9 +143,16 @@ impl RowGroups<'_> {
     }
 }
 
+/// Returns the events of a span.
+fn within<'a>(events: &'a [Event], span: &Span) -> &'a [Event] {
+    let until = |row: u64| events.partition_point(|(place, ..)| place.row < row);
+    &events[until(span.first)..until(span.first + span.rows as u64)]
+}
+
 /// Returns the columns of places, each once.
-fn columns(places: impl Iterator<Item = Place>) -> Vec<usize> {
-    let mut columns: Vec<usize> = places.map(|place| place.column).collect();
+fn columns(events: &[Event]) -> Vec<usize> {
+    let columns = events.iter().map(|(place, ..)| place.column);
+    let mut columns: Vec<usize> = columns.collect();
     columns.sort_unstable();
     columns.dedup();
     columns
@@ -137,7 +160,7 @@ fn columns(places: impl Iterator<Item = Place>) -> Vec<usize> {
 
 impl Group {
     fn samples(&self, place: Place) -> Result<impl Iterator<Item = (u32, i64)>, Fault> {
-        let row = (place.row - self.span.first) as usize;
+        let row = (place.row - self.first) as usize;
         let values = self
             .values
             .iter()

@@ -1,11 +1,16 @@
 //! What is written is read, whatever it is.
 
 use std::collections::BTreeMap;
+use std::io;
+use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
+use bytes::Bytes;
 use profile::{Labels, ProfileType};
 use proptest::prelude::*;
+use proto::reader::v1::{MergeRequest, SelectRequest};
 use ulid::Ulid;
 
 use super::profiles::Row;
@@ -14,7 +19,7 @@ use super::series::{Column, MAX_COLUMNS, Source};
 use super::symbols::stack_from_file;
 use super::union::Union;
 use super::writer::BlockWriter;
-use super::{Block, BlockError, Description, Directory, Limits, Meta};
+use super::{Block, BlockError, Description, Directory, Files, Limits, Meta};
 use crate::head::{EMPTY_STACK, Function, Location, Mapping, NO_MAPPING, Node, SymbolView};
 
 fn description() -> Description {
@@ -305,6 +310,50 @@ fn row_groups_follow_each_other_and_are_read_alone() {
         read < meta.file("profiles.parquet").unwrap().length / 4,
         "{read} bytes"
     );
+}
+
+/// Counts how often a directory is read.
+#[derive(Clone, Debug)]
+struct Counted(Directory, Arc<AtomicUsize>);
+
+impl Files for Counted {
+    fn length(&self, file: &str) -> io::Result<u64> {
+        self.0.length(file)
+    }
+
+    fn read(&self, file: &str, ranges: &[Range<u64>]) -> io::Result<Vec<Bytes>> {
+        self.1.fetch_add(1, Ordering::Relaxed);
+        self.0.read(file, ranges)
+    }
+}
+
+/// In a bucket each call takes its time, whatever it reads.
+#[test]
+fn row_groups_of_a_query_are_read_together() {
+    let temp = tempfile::tempdir().unwrap();
+    let rows_in: Vec<Row> = (0..3000).map(row).collect();
+    let meta = write(temp.path(), &no_symbols(), &one_source(), &rows_in);
+    let files = Counted(Directory::new(temp.path().join(meta.id())), Arc::default());
+    let block = Block::open_known(meta, files.clone(), Limits::default()).unwrap();
+    let reads = || files.1.swap(0, Ordering::Relaxed);
+    assert_eq!(reads(), 1, "series");
+    let select = SelectRequest {
+        profile_type: "any:count:count::".to_owned(),
+        label_selector: "{}".to_owned(),
+        start: 10,
+        end: 2500,
+        ..SelectRequest::default()
+    };
+    let named = block.select(&select).unwrap();
+    assert_eq!(named.totals, (10..=2500).collect::<Vec<_>>());
+    assert_eq!(reads(), 3, "footer, names, totals");
+    let merged = block.merge(&MergeRequest {
+        keys: named.keys,
+        select: Some(select),
+        ..MergeRequest::default()
+    });
+    assert_eq!(merged.unwrap().missing.len(), 0);
+    assert_eq!(reads(), 2 + 5, "names, samples, symbols");
 }
 
 #[test]
