@@ -17,7 +17,7 @@ const INTERNAL: &str =
     "<Error><Code>InternalError</Code><Message>We encountered an internal error.</Message></Error>";
 
 /// Checks a store through proxies, one for each check: most of the time is spent with waiting.
-pub(crate) async fn survives(target: &Target) {
+pub(crate) async fn survives(target: &Target<'_>) {
     let proxy = || Proxy::start(target.address);
     tokio::join!(
         async { passing_faults_are_not_noticed(target, &proxy().await).await },
@@ -34,10 +34,24 @@ pub(crate) async fn survives(target: &Target) {
 }
 
 /// Opens the bucket through the proxy, below a prefix of its own.
-fn open(target: &Target, proxy: &Proxy, patience: Patience) -> Bucket {
+fn open(target: &Target<'_>, proxy: &Proxy, patience: Patience) -> Bucket {
     static COUNT: AtomicU32 = AtomicU32::new(0);
     let prefix = format!("faults/{}", COUNT.fetch_add(1, Ordering::Relaxed));
     target.open(proxy.address, &prefix, patience)
+}
+
+/// Opens the bucket with time for large objects, which the faults of connections do not need.
+fn open_for_large(target: &Target<'_>, proxy: &Proxy) -> Bucket {
+    let unhurried = Target {
+        address: target.address,
+        head: Duration::from_secs(120),
+        backend: Box::new(|by, http| (target.backend)(by, http)),
+    };
+    let patience = Patience {
+        stall: Duration::from_secs(60),
+        ..quick()
+    };
+    open(&unhurried, proxy, patience)
 }
 
 fn any(_: &Request) -> bool {
@@ -49,7 +63,7 @@ fn slow_down() -> Fault {
 }
 
 /// What passes, by the kind of error that it is if it does not.
-fn passing(target: &Target) -> Vec<(&'static str, Fault)> {
+fn passing(target: &Target<'_>) -> Vec<(&'static str, Fault)> {
     vec![
         ("throttled", slow_down()),
         ("throttled", Fault::Answer(429, "retry-after: 0\r\n", "")),
@@ -83,7 +97,7 @@ fn kind(error: &Error) -> &'static str {
     }
 }
 
-async fn passing_faults_are_not_noticed(target: &Target, proxy: &Proxy) {
+async fn passing_faults_are_not_noticed(target: &Target<'_>, proxy: &Proxy) {
     let bucket = open(target, proxy, quick());
     let written = bytes(300_000, 11);
     for (_, fault) in passing(target) {
@@ -119,7 +133,7 @@ async fn passing_faults_are_not_noticed(target: &Target, proxy: &Proxy) {
     }
 }
 
-async fn lasting_faults_end_in_errors_of_their_kind(target: &Target, proxy: &Proxy) {
+async fn lasting_faults_end_in_errors_of_their_kind(target: &Target<'_>, proxy: &Proxy) {
     let patience = Patience {
         retries: 2,
         ..quick()
@@ -166,7 +180,7 @@ async fn lasting_faults_end_in_errors_of_their_kind(target: &Target, proxy: &Pro
     assert!(part == bytes(50_000, 12).slice(..40_000));
 }
 
-async fn the_store_is_given_the_time_it_asks_for(target: &Target, proxy: &Proxy) {
+async fn the_store_is_given_the_time_it_asks_for(target: &Target<'_>, proxy: &Proxy) {
     let bucket = open(target, proxy, quick());
     bucket.put("a", bytes(10, 13)).await.unwrap();
     for status in [429, 503] {
@@ -192,10 +206,10 @@ async fn the_store_is_given_the_time_it_asks_for(target: &Target, proxy: &Proxy)
     proxy.clear();
 }
 
-async fn time_ends_what_attempts_do_not(target: &Target, proxy: &Proxy) {
+async fn time_ends_what_attempts_do_not(target: &Target<'_>, proxy: &Proxy) {
     let patience = Patience {
         operation: Duration::from_millis(700),
-        retries: 1000,
+        retries: 1_000_000,
         ..quick()
     };
     let bucket = open(target, proxy, patience);
@@ -205,15 +219,13 @@ async fn time_ends_what_attempts_do_not(target: &Target, proxy: &Proxy) {
         let error = bucket.get("a", 10).await.unwrap_err();
         assert!(error.may_pass(), "{error}");
         let took = began.elapsed();
-        assert!(
-            took < patience.operation + Duration::from_secs(2),
-            "{took:?}"
-        );
+        // Attempts alone would go on for hours.
+        assert!(took < Duration::from_secs(30), "{took:?}");
         proxy.clear();
     }
 }
 
-async fn refusals_are_told_apart_and_not_repeated(target: &Target, proxy: &Proxy) {
+async fn refusals_are_told_apart_and_not_repeated(target: &Target<'_>, proxy: &Proxy) {
     let bucket = open(target, proxy, quick());
     let refused = [
         (403, "AccessDenied", "denied", "may read objects"),
@@ -260,8 +272,8 @@ fn is_last(request: &Request) -> bool {
         || (request.method == "PUT" && request.target.contains("comp=blocklist"))
 }
 
-async fn uploads_in_parts_go_on(target: &Target, proxy: &Proxy) {
-    let bucket = open(target, proxy, quick());
+async fn uploads_in_parts_go_on(target: &Target<'_>, proxy: &Proxy) {
+    let bucket = open_for_large(target, proxy);
     let (file, written) = file(9_000_000, 14);
     for fault in [
         slow_down(),
@@ -282,8 +294,8 @@ async fn uploads_in_parts_go_on(target: &Target, proxy: &Proxy) {
     }
 }
 
-async fn a_lost_answer_to_the_last_request_is_no_loss(target: &Target, proxy: &Proxy) {
-    let bucket = open(target, proxy, quick());
+async fn a_lost_answer_to_the_last_request_is_no_loss(target: &Target<'_>, proxy: &Proxy) {
+    let bucket = open_for_large(target, proxy);
     let (file, written) = file(9_000_000, 15);
     // A status of success with an error in it is one that S3 gives.
     proxy.inject(1, Fault::Answer(200, "", INTERNAL), |request| {
@@ -296,8 +308,8 @@ async fn a_lost_answer_to_the_last_request_is_no_loss(target: &Target, proxy: &P
     bucket.delete("large").await.unwrap();
 }
 
-async fn failed_uploads_leave_no_object(target: &Target, proxy: &Proxy) {
-    let bucket = open(target, proxy, quick());
+async fn failed_uploads_leave_no_object(target: &Target<'_>, proxy: &Proxy) {
+    let bucket = open_for_large(target, proxy);
     let (file, _) = file(9_000_000, 16);
     for which in [is_data as fn(&Request) -> bool, is_last] {
         proxy.inject(usize::MAX, Fault::Answer(503, "", SLOW_DOWN), which);
@@ -316,8 +328,8 @@ async fn failed_uploads_leave_no_object(target: &Target, proxy: &Proxy) {
     proxy.clear();
 }
 
-async fn what_arrives_as_something_else_is_noticed(target: &Target, proxy: &Proxy) {
-    let bucket = open(target, proxy, quick());
+async fn what_arrives_as_something_else_is_noticed(target: &Target<'_>, proxy: &Proxy) {
+    let bucket = open_for_large(target, proxy);
     let (file, written) = file(9_000_000, 17);
     for fail in [1, usize::MAX] {
         proxy.inject(fail, Fault::Corrupt, is_data);
@@ -344,7 +356,7 @@ async fn what_arrives_as_something_else_is_noticed(target: &Target, proxy: &Prox
     }
 }
 
-async fn no_more_requests_than_allowed_are_under_way(target: &Target, proxy: &Proxy) {
+async fn no_more_requests_than_allowed_are_under_way(target: &Target<'_>, proxy: &Proxy) {
     use prometheus_client::registry::Registry;
     use pyroscope_store::bucket::{Http, Settings};
     let mut settings = Settings::new((target.backend)(proxy.address, Http::default()));

@@ -7,16 +7,16 @@ use prometheus_client::registry::Registry;
 use pyroscope_store::bucket::{Backend, Bucket, Http, Patience, Settings};
 
 /// A store that listens somewhere, and how to open its bucket by another address.
-pub(crate) struct Target {
+pub(crate) struct Target<'a> {
     pub(crate) address: SocketAddr,
     /// How long the head of an answer may take. On a busy machine an answer that nobody holds up
     /// may take longer, and is asked for again; tests that hold answers up wait for it several
     /// times.
     pub(crate) head: Duration,
-    pub(crate) backend: Box<dyn Fn(SocketAddr, Http) -> Backend + Send + Sync>,
+    pub(crate) backend: Box<dyn Fn(SocketAddr, Http) -> Backend + Send + Sync + 'a>,
 }
 
-impl Target {
+impl Target<'_> {
     /// Opens the bucket by an address that leads to it. Buckets with another prefix see nothing of
     /// each other.
     pub(crate) fn open(&self, by: SocketAddr, prefix: &str, patience: Patience) -> Bucket {
@@ -28,10 +28,11 @@ impl Target {
     }
 }
 
-/// Patience that survives two faults in a row and pauses for nearly no time.
+/// Patience that survives two faults in a row, pauses for nearly no time, and has enough of it for a
+/// machine that does much else.
 pub(crate) fn quick() -> Patience {
     Patience {
-        operation: Duration::from_secs(60),
+        operation: Duration::from_secs(300),
         stall: Duration::from_millis(500),
         retries: 4,
         first_pause: Duration::from_millis(5),
