@@ -36,7 +36,7 @@ struct Stored {
 type Shared = Arc<Mutex<Stored>>;
 
 /// Starts a store with an empty bucket, whose client gets an account's key.
-pub(crate) async fn start() -> Target<'static> {
+pub(crate) async fn start() -> Target {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let app = Router::new().fallback(serve).with_state(Shared::default());

@@ -16,8 +16,8 @@ const SLOW_DOWN: &str =
 const INTERNAL: &str =
     "<Error><Code>InternalError</Code><Message>We encountered an internal error.</Message></Error>";
 
-/// Checks a store through proxies, one for each check: most of the time is spent with waiting.
-pub(crate) async fn survives(target: &Target<'_>) {
+/// Checks a store through proxies, one for each check: first what mostly waits, then what works.
+pub(crate) async fn survives(target: &Target) {
     let proxy = || Proxy::start(target.address);
     tokio::join!(
         async { passing_faults_are_not_noticed(target, &proxy().await).await },
@@ -25,33 +25,38 @@ pub(crate) async fn survives(target: &Target<'_>) {
         async { the_store_is_given_the_time_it_asks_for(target, &proxy().await).await },
         async { time_ends_what_attempts_do_not(target, &proxy().await).await },
         async { refusals_are_told_apart_and_not_repeated(target, &proxy().await).await },
+        async { no_more_requests_than_allowed_are_under_way(target, &proxy().await).await },
+    );
+    tokio::join!(
         async { uploads_in_parts_go_on(target, &proxy().await).await },
         async { a_lost_answer_to_the_last_request_is_no_loss(target, &proxy().await).await },
         async { failed_uploads_leave_no_object(target, &proxy().await).await },
         async { what_arrives_as_something_else_is_noticed(target, &proxy().await).await },
-        async { no_more_requests_than_allowed_are_under_way(target, &proxy().await).await },
     );
 }
 
 /// Opens the bucket through the proxy, below a prefix of its own.
-fn open(target: &Target<'_>, proxy: &Proxy, patience: Patience) -> Bucket {
-    static COUNT: AtomicU32 = AtomicU32::new(0);
-    let prefix = format!("faults/{}", COUNT.fetch_add(1, Ordering::Relaxed));
-    target.open(proxy.address, &prefix, patience)
+fn open(target: &Target, proxy: &Proxy, patience: Patience) -> Bucket {
+    target.open(proxy.address, &new_prefix(), patience)
 }
 
-/// Opens the bucket with time for large objects, which the faults of connections do not need.
-fn open_for_large(target: &Target<'_>, proxy: &Proxy) -> Bucket {
-    let unhurried = Target {
-        address: target.address,
-        head: Duration::from_secs(120),
-        backend: Box::new(|by, http| (target.backend)(by, http)),
-    };
-    let patience = Patience {
-        stall: Duration::from_secs(60),
-        ..quick()
-    };
-    open(&unhurried, proxy, patience)
+/// Opens the bucket through the proxy for a client with time and for a hasty one.
+fn open_both(target: &Target, proxy: &Proxy, patience: Patience) -> [Bucket; 2] {
+    let prefix = new_prefix();
+    [
+        target.open(proxy.address, &prefix, patience),
+        target.open_hasty(proxy.address, &prefix, patience),
+    ]
+}
+
+fn new_prefix() -> String {
+    static COUNT: AtomicU32 = AtomicU32::new(0);
+    format!("faults/{}", COUNT.fetch_add(1, Ordering::Relaxed))
+}
+
+/// Returns whether only a hasty client notices.
+fn is_slow(fault: &Fault) -> bool {
+    matches!(fault, Fault::StallWithin(_) | Fault::Wait(_))
 }
 
 fn any(_: &Request) -> bool {
@@ -63,7 +68,7 @@ fn slow_down() -> Fault {
 }
 
 /// What passes, by the kind of error that it is if it does not.
-fn passing(target: &Target<'_>) -> Vec<(&'static str, Fault)> {
+fn passing(target: &Target) -> Vec<(&'static str, Fault)> {
     vec![
         ("throttled", slow_down()),
         ("throttled", Fault::Answer(429, "retry-after: 0\r\n", "")),
@@ -97,12 +102,13 @@ fn kind(error: &Error) -> &'static str {
     }
 }
 
-async fn passing_faults_are_not_noticed(target: &Target<'_>, proxy: &Proxy) {
-    let bucket = open(target, proxy, quick());
+async fn passing_faults_are_not_noticed(target: &Target, proxy: &Proxy) {
+    let [unhurried, hasty] = open_both(target, proxy, quick());
     let written = bytes(300_000, 11);
     for (_, fault) in passing(target) {
         // Those that cost time happen once, and not to everything.
-        let is_slow = matches!(fault, Fault::StallWithin(_) | Fault::Wait(_));
+        let is_slow = is_slow(&fault);
+        let bucket = if is_slow { &hasty } else { &unhurried };
         let slow = || proxy.inject(1, fault.clone(), any);
         let inject = || {
             if !is_slow {
@@ -133,17 +139,18 @@ async fn passing_faults_are_not_noticed(target: &Target<'_>, proxy: &Proxy) {
     }
 }
 
-async fn lasting_faults_end_in_errors_of_their_kind(target: &Target<'_>, proxy: &Proxy) {
+async fn lasting_faults_end_in_errors_of_their_kind(target: &Target, proxy: &Proxy) {
     let patience = Patience {
         retries: 2,
         ..quick()
     };
-    let bucket = open(target, proxy, patience);
+    let [bucket, hasty] = open_both(target, proxy, patience);
     bucket.put("a", bytes(50_000, 12)).await.unwrap();
     for (expected, fault) in passing(target) {
         proxy.clear();
         proxy.inject(usize::MAX, fault.clone(), any);
         let began = Instant::now();
+        let bucket = if is_slow(&fault) { &hasty } else { &bucket };
         let error = bucket.get("a", 1 << 20).await.unwrap_err();
         assert_eq!(kind(&error), expected, "{fault:?}: {error}");
         assert!(error.may_pass(), "{fault:?}: {error}");
@@ -180,7 +187,7 @@ async fn lasting_faults_end_in_errors_of_their_kind(target: &Target<'_>, proxy: 
     assert!(part == bytes(50_000, 12).slice(..40_000));
 }
 
-async fn the_store_is_given_the_time_it_asks_for(target: &Target<'_>, proxy: &Proxy) {
+async fn the_store_is_given_the_time_it_asks_for(target: &Target, proxy: &Proxy) {
     let bucket = open(target, proxy, quick());
     bucket.put("a", bytes(10, 13)).await.unwrap();
     for status in [429, 503] {
@@ -206,7 +213,7 @@ async fn the_store_is_given_the_time_it_asks_for(target: &Target<'_>, proxy: &Pr
     proxy.clear();
 }
 
-async fn time_ends_what_attempts_do_not(target: &Target<'_>, proxy: &Proxy) {
+async fn time_ends_what_attempts_do_not(target: &Target, proxy: &Proxy) {
     let patience = Patience {
         operation: Duration::from_millis(700),
         retries: 1_000_000,
@@ -225,7 +232,7 @@ async fn time_ends_what_attempts_do_not(target: &Target<'_>, proxy: &Proxy) {
     }
 }
 
-async fn refusals_are_told_apart_and_not_repeated(target: &Target<'_>, proxy: &Proxy) {
+async fn refusals_are_told_apart_and_not_repeated(target: &Target, proxy: &Proxy) {
     let bucket = open(target, proxy, quick());
     let refused = [
         (403, "AccessDenied", "denied", "may read objects"),
@@ -272,8 +279,8 @@ fn is_last(request: &Request) -> bool {
         || (request.method == "PUT" && request.target.contains("comp=blocklist"))
 }
 
-async fn uploads_in_parts_go_on(target: &Target<'_>, proxy: &Proxy) {
-    let bucket = open_for_large(target, proxy);
+async fn uploads_in_parts_go_on(target: &Target, proxy: &Proxy) {
+    let bucket = open(target, proxy, quick());
     let (file, written) = file(9_000_000, 14);
     for fault in [
         slow_down(),
@@ -294,8 +301,8 @@ async fn uploads_in_parts_go_on(target: &Target<'_>, proxy: &Proxy) {
     }
 }
 
-async fn a_lost_answer_to_the_last_request_is_no_loss(target: &Target<'_>, proxy: &Proxy) {
-    let bucket = open_for_large(target, proxy);
+async fn a_lost_answer_to_the_last_request_is_no_loss(target: &Target, proxy: &Proxy) {
+    let bucket = open(target, proxy, quick());
     let (file, written) = file(9_000_000, 15);
     // A status of success with an error in it is one that S3 gives.
     proxy.inject(1, Fault::Answer(200, "", INTERNAL), |request| {
@@ -308,8 +315,8 @@ async fn a_lost_answer_to_the_last_request_is_no_loss(target: &Target<'_>, proxy
     bucket.delete("large").await.unwrap();
 }
 
-async fn failed_uploads_leave_no_object(target: &Target<'_>, proxy: &Proxy) {
-    let bucket = open_for_large(target, proxy);
+async fn failed_uploads_leave_no_object(target: &Target, proxy: &Proxy) {
+    let bucket = open(target, proxy, quick());
     let (file, _) = file(9_000_000, 16);
     for which in [is_data as fn(&Request) -> bool, is_last] {
         proxy.inject(usize::MAX, Fault::Answer(503, "", SLOW_DOWN), which);
@@ -328,8 +335,8 @@ async fn failed_uploads_leave_no_object(target: &Target<'_>, proxy: &Proxy) {
     proxy.clear();
 }
 
-async fn what_arrives_as_something_else_is_noticed(target: &Target<'_>, proxy: &Proxy) {
-    let bucket = open_for_large(target, proxy);
+async fn what_arrives_as_something_else_is_noticed(target: &Target, proxy: &Proxy) {
+    let bucket = open(target, proxy, quick());
     let (file, written) = file(9_000_000, 17);
     for fail in [1, usize::MAX] {
         proxy.inject(fail, Fault::Corrupt, is_data);
@@ -356,7 +363,7 @@ async fn what_arrives_as_something_else_is_noticed(target: &Target<'_>, proxy: &
     }
 }
 
-async fn no_more_requests_than_allowed_are_under_way(target: &Target<'_>, proxy: &Proxy) {
+async fn no_more_requests_than_allowed_are_under_way(target: &Target, proxy: &Proxy) {
     use prometheus_client::registry::Registry;
     use pyroscope_store::bucket::{Http, Settings};
     let mut settings = Settings::new((target.backend)(proxy.address, Http::default()));

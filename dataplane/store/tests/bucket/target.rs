@@ -7,22 +7,30 @@ use prometheus_client::registry::Registry;
 use pyroscope_store::bucket::{Backend, Bucket, Http, Patience, Settings};
 
 /// A store that listens somewhere, and how to open its bucket by another address.
-pub(crate) struct Target<'a> {
+pub(crate) struct Target {
     pub(crate) address: SocketAddr,
-    /// How long the head of an answer may take. On a busy machine an answer that nobody holds up
-    /// may take longer, and is asked for again; tests that hold answers up wait for it several
-    /// times.
+    /// How long a hasty client waits for the head of an answer. Tests that hold answers up wait for
+    /// it several times.
     pub(crate) head: Duration,
-    pub(crate) backend: Box<dyn Fn(SocketAddr, Http) -> Backend + Send + Sync + 'a>,
+    pub(crate) backend: Box<dyn Fn(SocketAddr, Http) -> Backend + Send + Sync>,
 }
 
-impl Target<'_> {
+impl Target {
     /// Opens the bucket by an address that leads to it. Buckets with another prefix see nothing of
     /// each other.
     pub(crate) fn open(&self, by: SocketAddr, prefix: &str, patience: Patience) -> Bucket {
+        open((self.backend)(by, Http::default()), prefix, patience)
+    }
+
+    /// Opens the same bucket for a client that waits neither for late answers nor for slow ones.
+    pub(crate) fn open_hasty(&self, by: SocketAddr, prefix: &str, patience: Patience) -> Bucket {
         let http = Http {
             head: Some(self.head),
             ..Http::default()
+        };
+        let patience = Patience {
+            stall: Duration::from_millis(500),
+            ..patience
         };
         open((self.backend)(by, http), prefix, patience)
     }
@@ -33,7 +41,7 @@ impl Target<'_> {
 pub(crate) fn quick() -> Patience {
     Patience {
         operation: Duration::from_secs(300),
-        stall: Duration::from_millis(500),
+        stall: Duration::from_secs(60),
         retries: 4,
         first_pause: Duration::from_millis(5),
         longest_pause: Duration::from_millis(20),

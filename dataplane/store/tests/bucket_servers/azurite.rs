@@ -94,7 +94,7 @@ fn azure(by: SocketAddr, key: &str, container: &str, http: Http) -> Backend {
     })
 }
 
-fn target(server: &Server) -> Target<'static> {
+fn target(server: &Server) -> Target {
     Target {
         address: server.address,
         head: Duration::from_secs(4),

@@ -57,7 +57,7 @@ fn s3(by: SocketAddr, http: Http) -> S3 {
     }
 }
 
-fn target(server: &Server) -> Target<'static> {
+fn target(server: &Server) -> Target {
     Target {
         address: server.address,
         head: Duration::from_secs(2),
