@@ -31,6 +31,7 @@ const KEY: &str = include_str!("key.pem");
 struct Stored {
     objects: BTreeMap<String, Bytes>,
     uploads: BTreeMap<String, BTreeMap<u32, Bytes>>,
+    begun: u64,
 }
 
 type Shared = Arc<Mutex<Stored>>;
@@ -117,7 +118,8 @@ async fn serve(
         }
         (Method::POST, Some(id)) => complete(&mut stored, id, key),
         (Method::POST, None) => {
-            let id = format!("upload-{}", stored.uploads.len());
+            stored.begun += 1;
+            let id = format!("upload-{}", stored.begun);
             stored.uploads.insert(id.clone(), BTreeMap::new());
             xml(format!(
                 "<InitiateMultipartUploadResult><UploadId>{id}</UploadId></InitiateMultipartUploadResult>"
