@@ -245,11 +245,19 @@ impl Machine {
         self.queue_alive(&local);
     }
 
-    /// Forgets nodes that have been gone for long enough.
+    /// Forgets nodes that have been gone for long enough. Those that have left are remembered until whoever missed
+    /// their goodbye has probed them, within two laps over all nodes, so that somebody can still repeat it.
     pub(super) fn reap(&mut self, now: Timestamp) {
-        let keep_for = self.config.gossip_to_the_dead_time;
+        let keep_dead = self.config.gossip_to_the_dead_time;
+        let nodes = u32::try_from(self.nodes.len()).unwrap_or(u32::MAX);
+        let lap = self.config.probe_interval.saturating_mul(nodes);
+        let keep_left = keep_dead.saturating_add(lap.saturating_mul(2));
         let own_name = Arc::clone(&self.name);
         self.nodes.retain(|name, node| {
+            let keep_for = match node.state {
+                NodeState::Left => keep_left,
+                _ => keep_dead,
+            };
             node.state.is_member()
                 || *name == own_name
                 || now.saturating_since(node.state_change) <= keep_for

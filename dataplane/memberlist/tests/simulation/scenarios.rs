@@ -7,6 +7,7 @@ use pyroscope_memberlist::{Accusation, Config, Event, Message, NodeState, packet
 use crate::network::{Conditions, Network, Trace};
 use crate::words::Words;
 
+const SECOND: Duration = Duration::from_secs(1);
 const MINUTE: Duration = Duration::from_secs(60);
 
 pub(crate) type Hosts = Network<Words>;
@@ -204,10 +205,13 @@ fn a_node_that_leaves_is_never_taken_for_dead() {
         network.leave(4);
         network.run_until("node 4 said goodbye", MINUTE, |network| !network.runs(4));
         let gone = |state: Option<NodeState>| !state.is_some_and(NodeState::is_member);
-        network.run_until("everybody heard it", MINUTE, |network| {
+        // Whoever gossip misses is told once it suspects the node, which it probes
+        // once in each lap over the seven others: up to 70 s after the time before.
+        let lap = 7 * Config::new("", network.address(0)).probe_interval;
+        network.run_until("everybody heard it", 2 * lap + 10 * SECOND, |network| {
             seen_as(network, 4, gone)
         });
-        network.run_for(3 * MINUTE);
+        network.run_for(5 * MINUTE);
         assert!(
             seen_as(&network, 4, |state| state.is_none()),
             "seed {seed}: it is forgotten"
