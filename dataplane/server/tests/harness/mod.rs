@@ -59,9 +59,6 @@ impl Node {
     /// Starts a process at `address` with its data under `dir` and waits until
     /// it says that it has started.
     pub fn start(address: Ipv4Addr, dir: &Path, args: &[&str]) -> Self {
-        // HTTP clients of tests, which can do TLS as those of buckets can, want
-        // one; only the first of a process is taken.
-        let _ = rustls::crypto::ring::default_provider().install_default();
         let mut all = vec![
             format!("-server.http-listen-address={address}"),
             format!("-memberlist.bind-addr={address}"),
