@@ -9,7 +9,10 @@ use std::{
 
 use anyhow::{Context as _, Result};
 use axum::Router;
-use contract::{Config, config::Target};
+use contract::{
+    Config,
+    config::{Storage, Target},
+};
 use gossip::{Dialect, Gossip, Listeners};
 use prometheus_client::registry::Registry;
 use ring::{BasicLifecycler, Lifecycler};
@@ -109,6 +112,12 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> Result<()> {
         version = env!("CARGO_PKG_VERSION"),
         "started"
     );
+    if config.storage.backend != Storage::default().backend {
+        warn!(
+            backend = config.storage.backend,
+            "the bucket is not used yet: profiles stay with the ingesters"
+        );
+    }
 
     let failure = tokio::select! {
         () = shutdown.cancelled() => None,
