@@ -89,7 +89,7 @@ pub struct Config {
     pub lazy_gossip_interval: Duration,
     /// How many nodes one round of gossip goes to.
     pub gossip_nodes: usize,
-    /// How long dead nodes still receive gossip, and are remembered.
+    /// How long dead nodes still receive gossip, and are remembered; those that left are for two laps of probes longer.
     pub gossip_to_the_dead_time: Duration,
     /// When a dead node's name may come back with another address; zero means never.
     pub dead_node_reclaim_time: Duration,
