@@ -13,7 +13,7 @@ static SPARE: Mutex<Vec<View>> = Mutex::new(Vec::new());
 
 /// A view that leaves its buffers to the next one: each profile needs some dozen
 /// of them, which grow while it is read.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct ReusedView(View);
 
 impl ReusedView {
@@ -40,10 +40,10 @@ impl DerefMut for ReusedView {
 
 impl Drop for ReusedView {
     fn drop(&mut self) {
-        let view = std::mem::take(&mut self.0);
-        if view.capacity_bytes() > MAX_SPARE_BYTES {
+        if !is_kept(&self.0) {
             return;
         }
+        let view = std::mem::take(&mut self.0);
         let mut spare = SPARE.lock().unwrap_or_else(PoisonError::into_inner);
         if spare.len() < MAX_SPARE {
             spare.push(view);
@@ -51,11 +51,41 @@ impl Drop for ReusedView {
     }
 }
 
+/// Tells whether a view is small enough to wait for the next profile.
+fn is_kept(view: &View) -> bool {
+    view.capacity_bytes() <= MAX_SPARE_BYTES
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::Profile;
     use crate::pprof::{Limits, encode_gzip};
+
+    /// Each table takes eight bytes and more for one of the profile, whichever it is.
+    #[test]
+    fn views_that_grew_large_are_not_kept() {
+        let many = || vec![1; 200_000];
+        let comments = Profile {
+            comment: many(),
+            ..Profile::default()
+        };
+        let types = Profile {
+            sample_type: vec![proto::google::v1::ValueType::default(); 200_000],
+            ..Profile::default()
+        };
+        let values = Profile {
+            sample: vec![proto::google::v1::Sample {
+                value: many(),
+                ..Default::default()
+            }],
+            ..Profile::default()
+        };
+        for (table, profile) in [("comments", comments), ("types", types), ("values", values)] {
+            assert!(!is_kept(&View::of(&profile).unwrap()), "{table}");
+        }
+        assert!(is_kept(&View::of(&Profile::default()).unwrap()));
+    }
 
     #[test]
     fn nothing_is_left_of_what_was_read_before() {

@@ -223,17 +223,36 @@ impl View {
         fn of<T>(table: &Vec<T>) -> usize {
             table.capacity() * size_of::<T>()
         }
-        of(&self.plain)
-            + of(&self.strings)
-            + of(&self.samples)
-            + of(&self.location_ids)
-            + of(&self.values)
-            + of(&self.labels)
-            + of(&self.locations)
-            + of(&self.lines)
-            + of(&self.functions)
-            + of(&self.mappings)
-            + of(&self.stacks)
+        let Self {
+            plain,
+            header: _,
+            sample_types,
+            comments,
+            strings,
+            samples,
+            location_ids,
+            values,
+            labels,
+            locations,
+            lines,
+            functions,
+            mappings,
+            stacks,
+            form: _,
+        } = self;
+        of(plain)
+            + of(sample_types)
+            + of(comments)
+            + of(strings)
+            + of(samples)
+            + of(location_ids)
+            + of(values)
+            + of(labels)
+            + of(locations)
+            + of(lines)
+            + of(functions)
+            + of(mappings)
+            + of(stacks)
     }
 
     /// Size of the profile before compression, in bytes.
