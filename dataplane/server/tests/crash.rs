@@ -70,20 +70,9 @@ async fn kill(kills: usize, seed: u64) -> usize {
         );
     }
     load.stop().await;
-    let damage = metric(&node, "pyroscope_wal_corruptions_total").await;
-    assert_eq!(damage, 0.0, "{}", node.log());
+    let damage = node.metric("pyroscope_wal_corruptions_total").await;
+    assert_eq!(damage, Some(0.0), "{}", node.log());
     ledger.count(Fate::Acknowledged)
-}
-
-/// Returns a metric without labels.
-async fn metric(node: &Node, name: &str) -> f64 {
-    let answer = reqwest::get(node.url("/metrics")).await.expect("an answer");
-    let page = answer.text().await.expect("text");
-    let value = page.lines().find_map(|line| {
-        let value = line.strip_prefix(name)?.strip_prefix(' ')?;
-        value.parse().ok()
-    });
-    value.unwrap_or_else(|| panic!("no metric {name} in:\n{page}"))
 }
 
 /// The test runs again as its own child in a mount namespace, where its folder
@@ -156,8 +145,8 @@ async fn fill_the_disk(folder: &Path) {
     node.crash_and_restart();
     node.ready().await;
     assert_eq!(node.total("app").await, Ok(pushes.acknowledged));
-    let damage = metric(&node, "pyroscope_wal_corruptions_total").await;
-    assert_eq!(damage, 0.0, "{}", node.log());
+    let damage = node.metric("pyroscope_wal_corruptions_total").await;
+    assert_eq!(damage, Some(0.0), "{}", node.log());
 }
 
 fn remove(ballast: &Path) {

@@ -61,14 +61,7 @@ impl Cluster {
             .chain([&self.distributor, &self.querier])
         {
             node.ready().await;
-            eventually(&format!("{} sees 3 ACTIVE", node.http), async || {
-                let ring = node.ring().await;
-                let active = ring
-                    .iter()
-                    .filter(|(_, state, tokens)| state == "ACTIVE" && *tokens == 128);
-                (active.count() == 3).then_some(())
-            })
-            .await;
+            node.sees_active(3).await;
         }
     }
 }
@@ -119,10 +112,11 @@ async fn a_profile_is_on_every_replica_and_is_returned_once() {
 #[tokio::test]
 async fn replicas_do_not_read_what_the_distributor_has_read() {
     let cluster = Cluster::start().await;
+    let digested = "pyroscope_head_digested_profiles_total";
     let mut pushed = 0;
     for node in &cluster.ingesters {
         // Keys agree with the first pushes, and then a stack is to be known.
-        while metric(node, "pyroscope_head_digested_profiles_total").await == 0.0 {
+        while node.metric(digested).await.expect("it is counted") == 0.0 {
             assert!(pushed < 1000, "{} reads every profile", node.http);
             pushed += 1;
             let profile = pprof("work", 1, pushed);
@@ -176,18 +170,6 @@ async fn one_hanging_ingester_holds_up_no_push_and_no_query() {
     );
 }
 
-/// Returns the value of a metric by its whole name and labels.
-async fn metric(node: &Node, name: &str) -> f64 {
-    let answer = reqwest::get(node.url("/metrics")).await;
-    let text = answer.expect("the page answers").text().await;
-    let text = text.expect("the page is text");
-    let value = text.lines().find_map(|line| {
-        let rest = line.strip_prefix(name)?;
-        rest.strip_prefix(' ')?.parse().ok()
-    });
-    value.unwrap_or_else(|| panic!("{name} is not in {text}"))
-}
-
 /// The default of `-distributor.push.timeout`.
 const PUSH_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -213,13 +195,13 @@ async fn an_ingester_that_was_away_gets_what_it_missed() {
     assert!(longest < PUSH_TIMEOUT / 2, "{longest:?}");
     let up = "pyroscope_distributor_ingester_up{ingester=\"ingester-1\"}";
     eventually("its silence is noticed", async || {
-        (metric(&cluster.distributor, up).await == 0.0).then_some(())
+        (cluster.distributor.metric(up).await == Some(0.0)).then_some(())
     })
     .await;
     let longest = push_all(&cluster, 30..60).await;
     assert!(longest < PUSH_TIMEOUT / 2, "{longest:?}");
     let waiting = "pyroscope_distributor_handoff_queue_profiles{ingester=\"ingester-1\"}";
-    assert!(metric(&cluster.distributor, waiting).await >= 30.0);
+    assert!(cluster.distributor.metric(waiting).await >= Some(30.0));
     cluster.ingesters[1].resume();
     eventually("the ingester that hung has all", async || {
         (held(&cluster.ingesters[1]).await == 60).then_some(())
@@ -241,9 +223,9 @@ async fn an_ingester_that_was_away_gets_what_it_missed() {
         format!("pyroscope_distributor_handoff_profiles_total{{outcome=\"{outcome}\"}}")
     };
     eventually("all that was queued counts as delivered", async || {
-        let delivered = metric(&cluster.distributor, &of("delivered")).await;
-        let queued = metric(&cluster.distributor, &of("queued")).await;
-        (queued >= 50.0 && queued == delivered).then_some(())
+        let delivered = cluster.distributor.metric(&of("delivered")).await;
+        let queued = cluster.distributor.metric(&of("queued")).await;
+        (queued >= Some(50.0) && queued == delivered).then_some(())
     })
     .await;
 }

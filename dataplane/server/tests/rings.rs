@@ -101,19 +101,6 @@ async fn forget(node: &Node, path: &str, id: &str, headers: &[(&str, &str)]) -> 
         .as_u16()
 }
 
-async fn metrics(node: &Node) -> String {
-    get(node, "/metrics", "*/*").await.1
-}
-
-/// Returns the value of a metric by its whole name and labels.
-fn value(metrics: &str, name: &str) -> Option<f64> {
-    let line = metrics.lines().find_map(|line| {
-        let rest = line.strip_prefix(name)?;
-        rest.strip_prefix(' ')
-    });
-    line.map(|value| value.parse().expect("a number"))
-}
-
 #[tokio::test]
 async fn a_dead_instance_is_shown_and_forgotten_on_every_node() {
     let dir = tempfile::tempdir().expect("a temporary folder");
@@ -153,17 +140,10 @@ async fn a_dead_instance_is_shown_and_forgotten_on_every_node() {
         })
         .await;
     }
-    let text = metrics(&nodes[0]).await;
-    let members = |state| {
-        value(
-            &text,
-            &format!("pyroscope_ring_members{{name=\"ingester\",state=\"{state}\"}}"),
-        )
-    };
-    assert_eq!(
-        (members("ACTIVE"), members("UNHEALTHY"), members("JOINING")),
-        (Some(2.0), Some(1.0), Some(0.0))
-    );
+    for (state, count) in [("ACTIVE", 2.0), ("UNHEALTHY", 1.0), ("JOINING", 0.0)] {
+        let metric = format!("pyroscope_ring_members{{name=\"ingester\",state=\"{state}\"}}");
+        assert_eq!(nodes[0].metric(&metric).await, Some(count), "{state}");
+    }
 
     let evil = [("origin", "http://evil.example")];
     assert_eq!(forget(&nodes[0], "/ring", "c", &evil).await, 403);
@@ -211,7 +191,7 @@ async fn members_dead_for_long_are_forgotten_unless_too_many_are() {
     let forgotten = "pyroscope_ring_auto_forgotten_members_total{name=\"ingester\"}";
     let mut counted = 0.0;
     for node in &nodes[..2] {
-        counted += value(&metrics(node).await, forgotten).expect("the metric is there");
+        counted += node.metric(forgotten).await.expect("the metric is there");
     }
     assert!(counted >= 1.0, "{counted}");
     assert!(
@@ -284,7 +264,7 @@ async fn the_reference_lists_the_metrics_that_a_process_exposes() {
     );
     node.ready().await;
     assert_eq!(node.push("app", &pprof("work", 1, 0)).await.0, 200);
-    let text = metrics(&node).await;
+    let (_, text) = get(&node, "/metrics", "*/*").await;
     assert!(text.ends_with("# EOF\n"));
     let phlare = check_reference(&text);
     for name in [
@@ -294,14 +274,10 @@ async fn the_reference_lists_the_metrics_that_a_process_exposes() {
     ] {
         assert!(phlare.contains(name), "{name}: {phlare:?}");
     }
-    assert_eq!(
-        value(&text, "phlare_ring_tokens_total{name=\"ingester\"}"),
-        Some(128.0)
-    );
-    assert_eq!(
-        value(&text, "pyroscope_ring_tokens_total{name=\"ingester\"}"),
-        Some(128.0)
-    );
+    for prefix in ["phlare", "pyroscope"] {
+        let metric = format!("{prefix}_ring_tokens_total{{name=\"ingester\"}}");
+        assert_eq!(node.metric(&metric).await, Some(128.0), "{metric}");
+    }
     let types: Vec<&str> = text
         .lines()
         .filter(|line| line.starts_with("# TYPE "))

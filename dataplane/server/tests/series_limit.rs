@@ -4,7 +4,7 @@ mod harness;
 
 use std::net::Ipv4Addr;
 
-use harness::{Node, eventually, fresh_address, pprof, push_body};
+use harness::{Node, fresh_address, pprof, push_body};
 use prost::Message as _;
 use serde_json::json;
 
@@ -21,12 +21,7 @@ async fn ring(dir: &std::path::Path, flag: &str) -> Vec<Node> {
     };
     let nodes: Vec<Node> = (0..3).map(start).collect();
     for node in &nodes {
-        eventually(&format!("{} sees 3 ACTIVE", node.http), async || {
-            let ring = node.ring().await;
-            let active = ring.iter().filter(|(_, state, _)| state == "ACTIVE");
-            (active.count() == 3).then_some(())
-        })
-        .await;
+        node.sees_active(3).await;
     }
     nodes
 }

@@ -31,12 +31,7 @@ async fn cluster(dir: &std::path::Path, args: &[&str]) -> Vec<Node> {
     };
     let nodes: Vec<Node> = (0..6).map(start).collect();
     for node in &nodes {
-        eventually(&format!("{} sees all", node.http), async || {
-            let ring = node.ring().await;
-            let active = ring.iter().filter(|(_, state, _)| state == "ACTIVE");
-            (active.count() == 6).then_some(())
-        })
-        .await;
+        node.sees_active(6).await;
     }
     nodes
 }

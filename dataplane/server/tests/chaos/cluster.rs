@@ -3,7 +3,7 @@
 use std::{net::Ipv4Addr, path::Path};
 
 use crate::{
-    harness::{Node, eventually, fresh_address},
+    harness::{Node, fresh_address},
     ledger::endpoints::Endpoints,
     link::Link,
 };
@@ -165,12 +165,7 @@ impl Cluster {
     pub(crate) async fn settled(&self) {
         for node in self.nodes() {
             node.ready().await;
-            eventually(&format!("{} sees all ingesters", node.http), async || {
-                let ring = node.ring().await;
-                let active = ring.iter().filter(|(_, state, _)| state == "ACTIVE");
-                (active.count() == self.shape.ingesters).then_some(())
-            })
-            .await;
+            node.sees_active(self.shape.ingesters).await;
         }
     }
 

@@ -237,6 +237,27 @@ impl Node {
         Ok(total.parse().expect("a total is a number"))
     }
 
+    /// Returns the value of a metric by its whole name and labels.
+    pub async fn metric(&self, name: &str) -> Option<f64> {
+        let answer = reqwest::get(self.url("/metrics")).await.ok()?;
+        let page = answer.text().await.expect("metrics are text");
+        let value = page
+            .lines()
+            .find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+        value.map(|value| value.parse().expect("a number"))
+    }
+
+    /// Waits until requests to this process find so many ACTIVE ingesters; the
+    /// page of the ring shows them a moment before.
+    pub async fn sees_active(&self, ingesters: usize) {
+        let metric = "pyroscope_ring_members{name=\"ingester\",state=\"ACTIVE\"}";
+        eventually(
+            &format!("{} sees {ingesters} ACTIVE", self.http),
+            async || (self.metric(metric).await == Some(ingesters as f64)).then_some(()),
+        )
+        .await;
+    }
+
     /// Returns the instances of the ring by state.
     pub async fn ring(&self) -> Vec<(String, String, usize)> {
         let client = reqwest::Client::new();
