@@ -171,7 +171,6 @@ fn admit_one(
     let given = given.filter(|digest| digest.key() == key);
     let known = given.and_then(|digest| engine.tenant(tenant)?.head.known(digest));
     if let Some((digest, stacks)) = given.zip(known) {
-        engine.head_metrics.digested.inc();
         let stacks = Stacks::Known(stacks);
         return claim(engine, tenant, incoming, digest, stacks, limits, index);
     }
@@ -228,7 +227,10 @@ fn claim(
         Admitted::Stored => return Ok(Err(None)),
     };
     let new = match stacks {
-        Stacks::Known(stacks) => NewProfile::of(digest, stacks),
+        Stacks::Known(stacks) => {
+            engine.head_metrics.digested.inc();
+            NewProfile::of(digest, stacks)
+        }
         Stacks::In(view) => claim.intern(view, digest),
     };
     Ok(Ok(Claimed {

@@ -3,6 +3,8 @@
 mod body;
 mod form;
 
+use std::sync::Arc;
+
 use axum::{
     extract::{Query, Request},
     http::{StatusCode, header},
@@ -19,7 +21,7 @@ use tonic::{Code, Status};
 
 use super::{
     Distributor, clean,
-    prepare::{self, Parsed, Terms},
+    prepare::{self, Parsed},
     rejection::Rejection,
 };
 use crate::{
@@ -280,20 +282,13 @@ impl Distributor {
         context: formats::Context,
         now: i64,
     ) -> Result<(), Refusal> {
-        let limits = self.overrides.of(tenant);
-        let (of_tenant, owner) = (limits.clone(), tenant.clone());
-        let digest_key = self.replicator.digest_key();
+        let terms = self.terms(tenant, now);
+        let limits = Arc::clone(&terms.limits);
         let outcome = self
             .parse(move || {
-                let parsed = input.parse(format, &context, &of_tenant)?;
+                let parsed = input.parse(format, &context, &terms.limits)?;
                 let parsed = parsed.into_iter().map(Ok::<_, Rejection>);
-                let terms = Terms {
-                    tenant: &owner,
-                    limits: &of_tenant,
-                    now,
-                    digest_key,
-                };
-                Ok::<_, Refusal>(prepare::prepare_parsed(parsed, terms))
+                Ok::<_, Refusal>(prepare::prepare_parsed(parsed, &terms))
             })
             .await??;
         self.store(tenant, &limits, outcome)

@@ -110,19 +110,10 @@ impl Distributor {
     /// Stores a request's valid profiles; answers with an error when some are
     /// not.
     async fn push(&self, tenant: &TenantId, request: PushRequest) -> Result<PushResponse, Status> {
-        let limits = self.overrides.of(tenant);
-        let (of_tenant, owner) = (Arc::clone(&limits), tenant.clone());
+        let terms = self.terms(tenant, unix_nanos());
+        let limits = Arc::clone(&terms.limits);
         let is_small = request.series.len() <= SMALL_SERIES && prepare::is_small(&request.series);
-        let digest_key = self.replicator.digest_key();
-        let prepare = move || {
-            let terms = Terms {
-                tenant: &owner,
-                limits: &of_tenant,
-                now: unix_nanos(),
-                digest_key,
-            };
-            prepare::prepare(request.series, terms)
-        };
+        let prepare = move || prepare::prepare(request.series, &terms);
         let outcome = match is_small {
             true => prepare(),
             false => self.parse(prepare).await?,
@@ -132,6 +123,16 @@ impl Distributor {
         }
         self.store(tenant, &limits, outcome).await?;
         Ok(PushResponse::default())
+    }
+
+    /// Returns what a request of this time, in Unix nanoseconds, is prepared for.
+    fn terms(&self, tenant: &TenantId, now: i64) -> Terms {
+        Terms {
+            tenant: tenant.clone(),
+            limits: self.overrides.of(tenant),
+            now,
+            digest_key: self.replicator.digest_key(),
+        }
     }
 
     /// Parses on a thread where it may use the CPU for long: it must not hold up

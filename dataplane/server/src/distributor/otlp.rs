@@ -1,5 +1,7 @@
 //! OpenTelemetry profiles: OTLP over HTTP (protobuf and JSON) and gRPC.
 
+use std::sync::Arc;
+
 use axum::{
     extract::Request,
     http::{HeaderMap, StatusCode, header},
@@ -196,27 +198,16 @@ impl Distributor {
         if export.resources.is_empty() {
             return Err(Status::invalid_argument("missing resource profiles"));
         }
-        let limits = self.overrides.of(tenant);
-        let (of_tenant, owner) = (limits.clone(), tenant.clone());
-        let digest_key = self.replicator.digest_key();
-        let outcome = self
-            .parse(move || {
-                let terms = Terms {
-                    tenant: &owner,
-                    limits: &of_tenant,
-                    now: unix_nanos(),
-                    digest_key,
-                };
-                prepared(&export, terms)
-            })
-            .await?;
+        let terms = self.terms(tenant, unix_nanos());
+        let limits = Arc::clone(&terms.limits);
+        let outcome = self.parse(move || prepared(&export, &terms)).await?;
         self.store(tenant, &limits, outcome).await
     }
 }
 
 /// Converts and prepares one profile after the other: a converted one is large.
-fn prepared(export: &Export, terms: Terms<'_>) -> Outcome {
-    let limits = terms.limits;
+fn prepared(export: &Export, terms: &Terms) -> Outcome {
+    let limits = &*terms.limits;
     let mut room = export.bytes.max(USUAL_BYTES).saturating_mul(MAX_EXPANSION);
     let series = otlp::convert(&export.resources, &export.dictionary, &limits.profile);
     let parsed = series.enumerate().map_while(|(position, series)| {

@@ -42,12 +42,12 @@ pub(crate) struct Prepared {
 }
 
 /// What profiles are prepared for.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Terms<'a> {
+#[derive(Debug, Clone)]
+pub(crate) struct Terms {
     /// Whose they are.
-    pub tenant: &'a TenantId,
+    pub tenant: TenantId,
     /// What the tenant may push.
-    pub limits: &'a Limits,
+    pub limits: Arc<Limits>,
     /// Unix nanoseconds.
     pub now: i64,
     /// Under which ingesters hash stacks.
@@ -121,8 +121,8 @@ pub(crate) fn is_small(series: &[RawProfileSeries]) -> bool {
 }
 
 /// Prepares every profile of `series`.
-pub(crate) fn prepare(series: Vec<RawProfileSeries>, terms: Terms<'_>) -> Outcome {
-    let limits = terms.limits;
+pub(crate) fn prepare(series: Vec<RawProfileSeries>, terms: &Terms) -> Outcome {
+    let limits = &*terms.limits;
     let mut outcome = Outcome::default();
     for (position, one) in series.into_iter().enumerate() {
         outcome.received += one.samples.len();
@@ -146,7 +146,7 @@ pub(crate) fn prepare(series: Vec<RawProfileSeries>, terms: Terms<'_>) -> Outcom
 /// Prepares profiles that are parsed already, or refused, one after the other.
 pub(crate) fn prepare_parsed(
     profiles: impl IntoIterator<Item = Result<Parsed, Rejection>>,
-    terms: Terms<'_>,
+    terms: &Terms,
 ) -> Outcome {
     let mut outcome = Outcome::default();
     for (position, parsed) in profiles.into_iter().enumerate() {
@@ -157,7 +157,7 @@ pub(crate) fn prepare_parsed(
 }
 
 impl Outcome {
-    fn add(&mut self, series: usize, parsed: Result<Parsed, Rejection>, terms: Terms<'_>) {
+    fn add(&mut self, series: usize, parsed: Result<Parsed, Rejection>, terms: &Terms) {
         let finished = parsed.and_then(|parsed| {
             let bytes = parsed.view.uncompressed_bytes();
             finish(series, parsed, terms).map(|prepared| (prepared, bytes))
@@ -183,14 +183,14 @@ fn parse(series: usize, labels: &Labels, raw: Bytes, limits: &Limits) -> Result<
 
 /// Stamps, cleans and cuts a profile into one per series. One that needs none of
 /// it is passed on as it was received: ingesters clean what they are given.
-fn finish(series: usize, mut parsed: Parsed, terms: Terms<'_>) -> Result<Vec<Prepared>, Rejection> {
+fn finish(series: usize, mut parsed: Parsed, terms: &Terms) -> Result<Vec<Prepared>, Rejection> {
     let Terms {
         tenant,
         limits,
         now,
         digest_key,
     } = terms;
-    parsed.stamp(now);
+    parsed.stamp(*now);
     let Parsed {
         labels,
         mut view,
@@ -198,7 +198,7 @@ fn finish(series: usize, mut parsed: Parsed, terms: Terms<'_>) -> Result<Vec<Pre
         as_received,
     } = parsed;
     let time = view.time_nanos();
-    Window::around(now, limits)
+    Window::around(*now, limits)
         .check(&labels, time)
         .map_err(|message| Rejection {
             series,
@@ -242,7 +242,7 @@ fn finish(series: usize, mut parsed: Parsed, terms: Terms<'_>) -> Result<Vec<Pre
     let all_sample_types = limits.sample_types.is_empty();
     if as_received && !view.is_cut() && !view.has_series_labels() && all_sample_types {
         let as_read = |prepared: Prepared| Prepared {
-            digest: Some(Arc::new(Digest::of(&view, &prepared.raw, digest_key))),
+            digest: Some(Arc::new(Digest::of(&view, &prepared.raw, *digest_key))),
             view: Some(Arc::new(view)),
             ..prepared
         };
