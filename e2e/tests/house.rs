@@ -12,11 +12,12 @@ use serde_json::Value;
 const ARROWS: &[(&str, &[&str])] = &[
     ("contract", &[]),
     ("proto", &[]),
+    ("trust", &[]),
     ("memberlist", &[]),
     ("ring", &["proto", "contract"]),
     ("profile", &["proto"]),
-    ("gossip", &["memberlist", "ring", "proto"]),
-    ("store", &["profile", "proto"]),
+    ("gossip", &["memberlist", "ring", "proto", "trust"]),
+    ("store", &["profile", "proto", "trust"]),
     (
         "server",
         &[

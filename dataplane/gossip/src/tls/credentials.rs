@@ -4,17 +4,13 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use rustls::client::WebPkiServerVerifier;
-use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
+use rustls::crypto::CryptoProvider;
 use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::WebPkiClientVerifier;
-use rustls::{
-    ClientConfig, DigitallySignedStruct, RootCertStore, ServerConfig, SignatureScheme,
-    SupportedProtocolVersion,
-};
+use rustls::{ClientConfig, ServerConfig, SupportedProtocolVersion};
 use thiserror::Error;
+use trust::{Trust, TrustError};
 use x509_cert::der::Decode;
 
 use super::{TlsConfig, TlsVersion};
@@ -94,7 +90,8 @@ pub(super) struct Credentials {
 
 impl Credentials {
     pub(super) fn new(config: &TlsConfig, files: &Files) -> Result<Self, TlsError> {
-        let chain = certificates(&files.cert, &config.cert_path)?;
+        let chain =
+            trust::certificates(&files.cert).ok_or_else(|| no_certificate(&config.cert_path))?;
         let pem = || TlsError::Pem {
             path: config.key_path.clone(),
             what: "private key",
@@ -121,8 +118,9 @@ fn server(
     let builder = if files.ca.is_empty() {
         builder.with_no_client_auth()
     } else {
-        let roots = Arc::new(roots(config, files)?);
-        let verifier = WebPkiClientVerifier::builder_with_provider(roots, provider)
+        let roots = Trust::Authorities(&files.ca).roots();
+        let roots = roots.map_err(|error| untrusted(config, error))?;
+        let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider)
             .build()
             .map_err(|error| TlsError::Authorities(error.to_string()))?;
         builder.with_client_cert_verifier(verifier)
@@ -139,14 +137,9 @@ fn client(
     key: PrivateKeyDer<'static>,
 ) -> Result<ClientConfig, TlsError> {
     let provider = provider(config);
-    let verifier: Arc<dyn ServerCertVerifier> = if config.insecure_skip_verify {
-        Arc::new(AnyCertificate(Arc::clone(&provider)))
-    } else {
-        let roots = Arc::new(roots(config, files)?);
-        WebPkiServerVerifier::builder_with_provider(roots, Arc::clone(&provider))
-            .build()
-            .map_err(|error| TlsError::Authorities(error.to_string()))?
-    };
+    let verifier = trust(config, files)
+        .server_verifier(Arc::clone(&provider))
+        .map_err(|error| untrusted(config, error))?;
     ClientConfig::builder_with_provider(provider)
         .with_protocol_versions(versions(config.min_version))
         .map_err(|error| unusable(config, error))?
@@ -179,32 +172,27 @@ fn versions(min: TlsVersion) -> &'static [&'static SupportedProtocolVersion] {
     }
 }
 
-/// Returns the given authorities, or else those of the host.
-fn roots(config: &TlsConfig, files: &Files) -> Result<RootCertStore, TlsError> {
-    let mut roots = RootCertStore::empty();
-    let certificates = if files.ca.is_empty() {
-        rustls_native_certs::load_native_certs().certs
-    } else {
-        certificates(&files.ca, &config.ca_path)?
-    };
-    roots.add_parsable_certificates(certificates);
-    if roots.is_empty() {
-        return Err(TlsError::Authorities(
-            "there is no authority to trust".to_owned(),
-        ));
+/// Returns who may be a peer.
+fn trust<'a>(config: &TlsConfig, files: &'a Files) -> Trust<'a> {
+    match files {
+        _ if config.insecure_skip_verify => Trust::Anybody,
+        Files { ca, .. } if ca.is_empty() => Trust::Host,
+        Files { ca, .. } => Trust::Authorities(ca),
     }
-    Ok(roots)
 }
 
-fn certificates(pem: &[u8], path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
-    let found: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(pem).collect();
-    found
-        .ok()
-        .filter(|found| !found.is_empty())
-        .ok_or_else(|| TlsError::Pem {
-            path: path.to_owned(),
-            what: "certificate",
-        })
+fn untrusted(config: &TlsConfig, error: TrustError) -> TlsError {
+    match error {
+        TrustError::Pem => no_certificate(&config.ca_path),
+        error => TlsError::Authorities(error.to_string()),
+    }
+}
+
+fn no_certificate(path: &Path) -> TlsError {
+    TlsError::Pem {
+        path: path.to_owned(),
+        what: "certificate",
+    }
 }
 
 fn not_after(certificate: &CertificateDer<'_>) -> Option<SystemTime> {
@@ -216,45 +204,4 @@ fn not_after(certificate: &CertificateDer<'_>) -> Option<SystemTime> {
             .not_after
             .to_system_time(),
     )
-}
-
-/// Takes every certificate, but still wants its holder to have the key.
-#[derive(Debug)]
-struct AnyCertificate(Arc<CryptoProvider>);
-
-impl ServerCertVerifier for AnyCertificate {
-    fn verify_server_cert(
-        &self,
-        _end_entity: &CertificateDer<'_>,
-        _intermediates: &[CertificateDer<'_>],
-        _server_name: &ServerName<'_>,
-        _ocsp_response: &[u8],
-        _now: UnixTime,
-    ) -> Result<ServerCertVerified, rustls::Error> {
-        Ok(ServerCertVerified::assertion())
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        let algorithms = &self.0.signature_verification_algorithms;
-        verify_tls12_signature(message, certificate, signature, algorithms)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        let algorithms = &self.0.signature_verification_algorithms;
-        verify_tls13_signature(message, certificate, signature, algorithms)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.0.signature_verification_algorithms.supported_schemes()
-    }
 }
