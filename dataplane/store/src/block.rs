@@ -41,7 +41,7 @@ mod writer;
 
 pub(crate) use cut::write as cut;
 pub use error::BlockError;
-pub use files::{Directory, Files};
+pub use files::{Directory, Files, Memory};
 pub use limits::Limits;
 pub use merge::merge;
 pub use meta::{Description, FileMeta, Meta, Statistics, VERSION};

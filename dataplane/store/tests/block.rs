@@ -7,14 +7,13 @@ mod fixture;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use fixture::{CPU, Opened, Stack, TENANT, bases, id, keys, open, pprof, push};
+use fixture::{CPU, Opened, Stack, TENANT, bases, description, id, keys, open, pprof, push};
 use profile::{Labels, Profile, Tree};
 use proptest::prelude::*;
 use prost::Message as _;
 use proto::reader::v1::{MergeFormat, MergeRequest, MergeResponse, SelectRequest, SelectResponse};
-use pyroscope_store::block::{self, Block, BlockError, Description, Directory, Limits, Meta};
+use pyroscope_store::block::{self, Block, BlockError, Directory, Limits, Meta};
 use pyroscope_store::{IncomingProfile, TimeRange};
-use ulid::Ulid;
 
 /// Counted from the start of the process.
 const GROWING: &str = "memory:alloc_space:bytes:space:bytes";
@@ -104,17 +103,6 @@ fn incoming(n: u64, of: &Pushed) -> IncomingProfile {
     IncomingProfile {
         labels: Labels::new(pairs).unwrap(),
         ..fixture::incoming(of.service, n, &profile)
-    }
-}
-
-fn description(n: u128) -> Description {
-    Description {
-        id: Ulid(n),
-        tenant: TENANT.to_owned(),
-        level: 1,
-        parents: Vec::new(),
-        replication_epoch: 0,
-        creator: "test".to_owned(),
     }
 }
 

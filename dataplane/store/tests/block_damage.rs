@@ -5,41 +5,17 @@
 
 mod fixture;
 
-use std::collections::BTreeMap;
-use std::io;
-use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
-use fixture::{CPU, Stack, TENANT, incoming, open, pprof, push};
+use fixture::{CPU, Stack, description, incoming, open, pprof, push};
 use proto::reader::v1::{MergeRequest, SelectRequest, SelectResponse};
 use pyroscope_store::TimeRange;
-use pyroscope_store::block::{Block, BlockError, BlockQueryError, Description, Files, Limits};
+use pyroscope_store::block::{Block, BlockError, BlockQueryError, Limits, Memory};
 use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
-use ulid::Ulid;
 
 const NAME: &str = "00000000000000000000000001";
-
-/// The files of a block in memory.
-#[derive(Clone, Debug, Default)]
-struct Memory(BTreeMap<String, Bytes>);
-
-impl Files for Memory {
-    fn length(&self, file: &str) -> io::Result<u64> {
-        let bytes = self.0.get(file).ok_or(io::ErrorKind::NotFound)?;
-        Ok(bytes.len() as u64)
-    }
-
-    fn read(&self, file: &str, ranges: &[Range<u64>]) -> io::Result<Vec<Bytes>> {
-        let bytes = self.0.get(file).ok_or(io::ErrorKind::NotFound)?;
-        let read = |range: &Range<u64>| match range.end <= bytes.len() as u64 {
-            true => Ok(bytes.slice(range.start as usize..range.end as usize)),
-            false => Err(io::ErrorKind::UnexpectedEof.into()),
-        };
-        ranges.iter().map(read).collect()
-    }
-}
 
 /// A block of version 1 that was written once, and stays as it is: whatever changes
 /// about writing, it must be read. UPDATE=1 writes it.
@@ -66,30 +42,16 @@ async fn write(root: &Path) {
     });
     let profiles = profiles.collect();
     push(&opened.database, profiles).await.unwrap();
-    let description = Description {
-        id: Ulid(1),
-        tenant: TENANT.to_owned(),
-        level: 1,
-        parents: Vec::new(),
-        replication_epoch: 0,
-        creator: "test".to_owned(),
-    };
     let _ = std::fs::remove_dir_all(root.join(NAME));
     opened
         .database
-        .write_block(TimeRange::ALL, root, description)
+        .write_block(TimeRange::ALL, root, description(1))
         .unwrap();
     opened.database.shutdown().await;
 }
 
 fn files() -> Memory {
-    let entries = std::fs::read_dir(kept().join(NAME)).unwrap();
-    let files = entries.map(|entry| {
-        let path = entry.unwrap().path();
-        let name = path.file_name().unwrap().to_str().unwrap().to_owned();
-        (name, std::fs::read(path).unwrap().into())
-    });
-    Memory(files.collect())
+    Memory::read(kept().join(NAME)).unwrap()
 }
 
 /// What a query of everything is answered: names, and the merged tree.

@@ -8,13 +8,12 @@ mod fixture;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use fixture::{CPU, TENANT, open, push, raw};
+use fixture::{CPU, description, open, push, raw};
 use profile::{Labels, Profile, Tree, pprof};
 use proto::reader::v1::{MergeRequest, SelectRequest};
-use pyroscope_store::block::{Block, Description, Directory, Limits};
+use pyroscope_store::block::{Block, Directory, Limits};
 use pyroscope_store::{IncomingProfile, TimeRange};
 use serde_json::{Value, json};
-use ulid::Ulid;
 
 const SERVICES: [&str; 2] = ["shop/cart", "shop/mail"];
 
@@ -98,17 +97,9 @@ async fn others_read_what_is_written() {
     push(&opened.database, (0..36).map(incoming).collect())
         .await
         .unwrap();
-    let description = Description {
-        id: Ulid(1),
-        tenant: TENANT.to_owned(),
-        level: 1,
-        parents: Vec::new(),
-        replication_epoch: 0,
-        creator: "test".to_owned(),
-    };
     let database = &opened.database;
     let meta = database
-        .write_block(TimeRange::ALL, temp.path(), description)
+        .write_block(TimeRange::ALL, temp.path(), description(1))
         .unwrap();
     let directory = temp.path().join(meta.id());
     let block = Block::open(meta.id(), Directory::new(&directory), Limits::default()).unwrap();

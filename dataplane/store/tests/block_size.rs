@@ -6,13 +6,12 @@ mod fixture;
 
 use std::path::Path;
 
-use fixture::{TENANT, open, push, raw};
+use fixture::{description, open, push, raw};
 use profile::{Labels, Profile, pprof};
-use pyroscope_store::block::{Description, Meta};
+use pyroscope_store::block::Meta;
 use pyroscope_store::{IncomingProfile, TimeRange};
 use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
-use ulid::Ulid;
 
 const SERIES: usize = 100;
 const SERVICES: usize = 20;
@@ -90,18 +89,10 @@ async fn block(profiles: usize, is_varied: bool) -> Meta {
                 .unwrap();
         }
     }
-    let description = Description {
-        id: Ulid(1),
-        tenant: TENANT.to_owned(),
-        level: 1,
-        parents: Vec::new(),
-        replication_epoch: 0,
-        creator: "test".to_owned(),
-    };
     let began = std::time::Instant::now();
     let meta = opened
         .database
-        .write_block(TimeRange::ALL, temp.path(), description)
+        .write_block(TimeRange::ALL, temp.path(), description(1))
         .unwrap();
     println!("written in {:?}", began.elapsed());
     opened.database.shutdown().await;

@@ -1,18 +1,14 @@
 //! Blocks whose bytes are not what a writer wrote, although every checksum says so.
 
-use std::collections::BTreeMap;
-use std::fs;
-use std::io;
 use std::ops::Range;
 use std::path::Path;
 use std::sync::{LazyLock, Once};
 
-use bytes::Bytes;
 use parquet::file::metadata::ParquetMetaDataReader;
 use proto::reader::v1::{MergeRequest, SelectRequest};
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
-use store::block::{Block, Files, Limits, Meta};
+use store::block::{Block, Limits, Memory, Meta};
 
 const NAME: &str = "00000000000000000000000001";
 const META: &str = "meta.json";
@@ -22,37 +18,10 @@ const LIMITS: Limits = Limits {
     values: 1 << 18,
 };
 
-/// The files of a block.
-#[derive(Clone, Debug)]
-struct Memory(BTreeMap<String, Vec<u8>>);
-
-impl Files for Memory {
-    fn length(&self, file: &str) -> io::Result<u64> {
-        let bytes = self.0.get(file).ok_or(io::ErrorKind::NotFound)?;
-        Ok(bytes.len() as u64)
-    }
-
-    fn read(&self, file: &str, ranges: &[Range<u64>]) -> io::Result<Vec<Bytes>> {
-        let bytes = self.0.get(file).ok_or(io::ErrorKind::NotFound)?;
-        let read = |range: &Range<u64>| {
-            let range = range.start as usize..range.end as usize;
-            let read = bytes.get(range).ok_or(io::ErrorKind::UnexpectedEof)?;
-            Ok(Bytes::copy_from_slice(read))
-        };
-        ranges.iter().map(read).collect()
-    }
-}
-
 /// A block that is whole.
 static WHOLE: LazyLock<Memory> = LazyLock::new(|| {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../store/tests/blocks");
-    let entries = fs::read_dir(folder.join(NAME)).expect("the block can be listed");
-    let files = entries.map(|entry| {
-        let entry = entry.expect("the block can be listed");
-        let name = entry.file_name().into_string().expect("its names are text");
-        (name, fs::read(entry.path()).expect("its files can be read"))
-    });
-    Memory(files.collect())
+    Memory::read(folder.join(NAME)).expect("the block can be read")
 });
 
 /// Changes a block, six bytes of input a change: in which file, where, to what. Then
@@ -75,8 +44,10 @@ pub(crate) fn check(data: &[u8]) {
     for [file, a, b, c, d, to] in data.as_chunks().0 {
         let name = &names[usize::from(*file) % names.len()];
         let bytes = files.0.get_mut(name).expect("the name is one of them");
+        let mut changed = bytes.to_vec();
         let at = u32::from_le_bytes([*a, *b, *c, *d]) as usize % bytes.len();
-        bytes[at] = *to;
+        changed[at] = *to;
+        *bytes = changed.into();
     }
     seal(&mut files);
     let Ok(block) = Block::open(NAME, files, LIMITS) else {
@@ -106,16 +77,18 @@ fn seal(files: &mut Memory) {
     for of in meta["files"].as_array_mut().into_iter().flatten() {
         let name = of["name"].as_str().expect("a file has a name").to_owned();
         let bytes = files.0.get_mut(&name).expect("the block has what it lists");
-        seal_chunks(&WHOLE.0[&name], bytes);
+        let mut sealed = bytes.to_vec();
+        seal_chunks(&WHOLE.0[&name], &mut sealed);
         let footer = of["footer_length"].as_u64().expect("a footer has a length") as usize;
-        of["footer_crc32"] = json!(crc32fast::hash(&bytes[bytes.len() - footer..]));
-        of["sha256"] = json!(sha256(bytes));
+        of["footer_crc32"] = json!(crc32fast::hash(&sealed[sealed.len() - footer..]));
+        of["sha256"] = json!(sha256(&sealed));
+        *bytes = sealed.into();
     }
     meta["sha256"] = json!("0".repeat(64));
     let text = serde_json::to_string(&meta).expect("it was JSON");
     meta["sha256"] = json!(sha256(text.as_bytes()));
     let text = serde_json::to_string(&meta).expect("it was JSON");
-    files.0.insert(META.to_owned(), text.into_bytes());
+    files.0.insert(META.to_owned(), text.into());
 }
 
 /// Writes the checksums of column chunks, of which the footer has a list, anew.
@@ -159,7 +132,7 @@ pub(crate) fn seeds() -> Vec<Vec<u8>> {
             .wrapping_add(1);
         (state >> 56) as u8
     };
-    let mut seeds = vec![WHOLE.0[META].clone()];
+    let mut seeds = vec![WHOLE.0[META].to_vec()];
     for count in [1, 1, 1, 1, 2, 2, 3, 8] {
         seeds.extend((0..20).map(|_| (0..6 * count).map(|_| random()).collect()));
     }

@@ -1,5 +1,6 @@
 //! Where the files of a block are read from.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::fs::File;
 use std::io;
@@ -55,6 +56,45 @@ impl Files for Directory {
             let mut bytes = vec![0; (range.end - range.start) as usize];
             file.read_exact_at(&mut bytes, range.start)?;
             Ok(Bytes::from(bytes))
+        };
+        ranges.iter().map(read).collect()
+    }
+}
+
+/// A block in memory: its files by name.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Memory(pub BTreeMap<String, Bytes>);
+
+impl Memory {
+    /// Reads all files of a directory.
+    ///
+    /// # Errors
+    /// Those of the disk.
+    pub fn read(directory: impl AsRef<Path>) -> io::Result<Self> {
+        let mut files = BTreeMap::new();
+        for entry in directory.as_ref().read_dir()? {
+            let entry = entry?;
+            let name = entry.file_name().into_string();
+            let name = name.map_err(|_| io::Error::from(io::ErrorKind::InvalidFilename))?;
+            files.insert(name, std::fs::read(entry.path())?.into());
+        }
+        Ok(Self(files))
+    }
+}
+
+impl Files for Memory {
+    fn length(&self, file: &str) -> io::Result<u64> {
+        let bytes = self.0.get(file).ok_or(io::ErrorKind::NotFound)?;
+        Ok(bytes.len() as u64)
+    }
+
+    fn read(&self, file: &str, ranges: &[Range<u64>]) -> io::Result<Vec<Bytes>> {
+        let bytes = self.0.get(file).ok_or(io::ErrorKind::NotFound)?;
+        let read = |range: &Range<u64>| {
+            if range.end > bytes.len() as u64 || range.start > range.end {
+                return Err(io::ErrorKind::UnexpectedEof.into());
+            }
+            Ok(bytes.slice(range.start as usize..range.end as usize))
         };
         ranges.iter().map(read).collect()
     }
