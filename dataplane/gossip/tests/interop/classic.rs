@@ -7,6 +7,7 @@ use tokio::net::UdpSocket;
 
 use crate::classic_node::{Classic, config, original, until_message};
 use crate::peer::Peer;
+use crate::support::fresh_address;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn both_kinds_join_and_leave() {
@@ -210,13 +211,13 @@ async fn labels_and_uncompressed_messages_are_understood() {
 async fn a_restarted_original_is_back() {
     let rust = Classic::start(config("rust")).await;
     let seed = rust.address();
-    let first = original("go", &seed, &[]).await;
+    let own = format!("-bind-addr={}", fresh_address());
+    let flags = [own.as_str(), "-bind-port=7946"];
+    let first = original("go", &seed, &flags).await;
     rust.until_alive(2).await;
-    let address = first.address();
-    let port = format!("-bind-port={}", address.rsplit_once(':').unwrap().1);
     first.kill().await;
     rust.until_state("go", MemberState::Dead).await;
-    let again: Peer = original("go", &seed, &[&port]).await;
+    let again: Peer = original("go", &seed, &flags).await;
     rust.until_state("go", MemberState::Alive).await;
     assert!(incarnation(&rust.list.members(), "go") > 1);
     again.until_members(2).await;

@@ -76,9 +76,10 @@ async fn both_forms_of_addresses_are_passed_on() {
         ..config("rust")
     })
     .await;
-    let port = format!("-bind-port={}", free_port());
+    let own = fresh_address();
+    let [bind, advertise] = ["bind", "advertise"].map(|of| format!("-{of}-addr={own}"));
     let seed = rust.advertised().to_string();
-    let long = go("go-long", &seed, &[&port, "-advertise-addr=127.0.0.1"]).await;
+    let long = go("go-long", &seed, &[&bind, "-bind-port=7946", &advertise]).await;
     let short = go("go-short", &seed, &[]).await;
     let everyone = ["go-long", "go-short"];
     // Each hears of the other through Rust, then from the other itself.
@@ -99,8 +100,13 @@ async fn both_forms_of_addresses_are_passed_on() {
 async fn a_go_node_restarted_under_its_name_is_back() {
     let rust = start(quick("rust")).await;
     let seed = rust.advertised().to_string();
-    let port = format!("-bind-port={}", free_port());
-    let flags = ["-name=fixed", "-randomize-name=false", port.as_str()];
+    let own = format!("-bind-addr={}", fresh_address());
+    let flags = [
+        "-name=fixed",
+        "-randomize-name=false",
+        "-bind-port=7946",
+        own.as_str(),
+    ];
     let first = go("go-0", &seed, &flags).await;
     let before = until_same(&first, &rust, &["go-0"]).await;
     until_alive(&rust, 2).await;
@@ -137,9 +143,4 @@ async fn a_go_node_that_left_may_move() {
     assert_ne!(again.address(), old);
     until_alive(&rust, 2).await;
     until_same(&again, &rust, &["go-0"]).await;
-}
-
-fn free_port() -> u16 {
-    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    free.local_addr().unwrap().port()
 }

@@ -3,9 +3,9 @@
 #![allow(dead_code)] // Each test program uses its part.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use prometheus_client::registry::Registry;
@@ -40,6 +40,16 @@ pub(crate) fn joining(name: &str, seed: SocketAddr) -> Config {
         join: vec![seed.to_string()],
         ..config(name)
     }
+}
+
+/// Returns a loopback address that no other node of this machine has. On
+/// `127.0.0.1` a port that a node gives up, or has yet to take, may be that of
+/// anybody's connection meanwhile.
+pub(crate) fn fresh_address() -> Ipv4Addr {
+    static NEXT: AtomicU8 = AtomicU8::new(1);
+    let [.., high, low] = std::process::id().to_be_bytes();
+    let number = NEXT.fetch_add(1, Ordering::Relaxed);
+    Ipv4Addr::new(127, 1 + high % 250, low, number)
 }
 
 pub(crate) async fn start(config: Config) -> Gossip {
