@@ -100,8 +100,8 @@ async fn a_restarted_node_takes_its_name_and_address_back() {
         ..config
     };
     let seed = start(config("seed")).await;
-    let first = start(fixed(joining("fixed", seed.advertised()))).await;
-    let address = first.advertised();
+    let address = own_address();
+    let first = start_on(fixed(joining("fixed", seed.advertised())), address).await;
     until_alive(&seed, 2).await;
     drop(first);
     until_members(&seed, "the node to be missed", |members| {
@@ -197,9 +197,7 @@ async fn islands_heal_by_rejoining() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_seed_may_come_up_late() {
-    let reserved = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = reserved.local_addr().unwrap();
-    drop(reserved);
+    let address = own_address();
     let early = start(Config {
         max_join_retries: 1000,
         ..joining("early", address)
@@ -248,11 +246,8 @@ async fn other_labels_stay_out_until_verification_is_disabled() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_node_that_must_join_and_cannot_does_not_start() {
-    let free = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let nobody = free.local_addr().unwrap();
-    drop(free);
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
+    let (nobody, address) = (own_address(), own_address());
+    let listener = TcpListener::bind(address).await.unwrap();
     let config = Config {
         abort_if_fast_join_fails: true,
         ..joining("strict", nobody)
@@ -276,9 +271,7 @@ async fn a_node_that_must_join_and_cannot_does_not_start() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_node_whose_seeds_are_itself_counts_as_joined() {
-    let reserved = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = reserved.local_addr().unwrap();
-    drop(reserved);
+    let address = own_address();
     let node = start_on(
         Config {
             max_join_retries: 2,

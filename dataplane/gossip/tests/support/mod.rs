@@ -42,6 +42,11 @@ pub(crate) fn joining(name: &str, seed: SocketAddr) -> Config {
     }
 }
 
+/// Returns where a node may listen again after it has stopped, or listen later.
+pub(crate) fn own_address() -> SocketAddr {
+    (fresh_address(), 7946).into()
+}
+
 /// Returns a loopback address that no other node of this machine has. On
 /// `127.0.0.1` a port that a node gives up, or has yet to take, may be that of
 /// anybody's connection meanwhile.
