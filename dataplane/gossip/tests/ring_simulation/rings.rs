@@ -29,6 +29,10 @@ pub(crate) struct Rings {
     departed: BTreeSet<usize>,
     /// The tokens of each host, ascending, when its process started last.
     kept: BTreeMap<usize, Vec<u32>>,
+    /// The hosts that have lost a disk.
+    bereft: BTreeSet<usize>,
+    /// The tokens that were on several disks at a time.
+    copied: BTreeSet<u32>,
     silent: bool,
 }
 
@@ -47,6 +51,8 @@ impl Rings {
             observe_period: Duration::from_secs(*random.pick(&[0, 0, 3])),
             departed: BTreeSet::new(),
             kept: BTreeMap::new(),
+            bereft: BTreeSet::new(),
+            copied: BTreeSet::new(),
             silent: false,
             random,
         }
@@ -80,9 +86,16 @@ impl Rings {
                 entry.tokens
             ));
         }
-        // Tokens get lost in conflicts only, and then somebody else has them.
+        // Whoever lost a disk may have other tokens for a while, until the ring tells it those that
+        // it had.
+        if self.bereft.contains(&host) {
+            return None;
+        }
+        // Tokens get lost in conflicts only, and then somebody else has them; if they came from its
+        // disk, it may have left with them since.
         let taken = desc::tokens(ring);
-        let mut kept = self.kept.get(&host).into_iter().flatten();
+        let kept = self.kept.get(&host).into_iter().flatten();
+        let mut kept = kept.filter(|token| !self.copied.contains(token));
         let lost = kept.find(|token| !taken.contains(token))?;
         Some(format!("{name} lost token {lost}, which nobody has"))
     }
@@ -97,12 +110,19 @@ impl Cast for Rings {
         host: usize,
         disk: Disk,
     ) -> (Config, Instance) {
-        match disk {
-            Disk::Own => {}
-            Disk::Empty => self.disks[host] = instance::Disk::default(),
+        let replacement = match disk {
+            Disk::Own => None,
+            Disk::Empty => Some(Vec::new()),
             Disk::CopyOf(other) => {
                 let copy = self.disks[other].borrow().clone();
-                self.disks[host] = Rc::new(copy.into());
+                self.copied.extend(&copy);
+                Some(copy)
+            }
+        };
+        if let Some(tokens) = replacement {
+            self.disks[host] = Rc::new(tokens.into());
+            if self.kept.contains_key(&host) {
+                self.bereft.insert(host);
             }
         }
         self.departed.remove(&host);

@@ -195,9 +195,14 @@ impl<R: Replica> Network<R> {
             self.wake(host);
         }
         for letter in mail {
-            self.deliver(host, letter);
+            // It may have waited for the end of its goodbye only.
+            if self.runs(host) {
+                self.deliver(host, letter);
+            }
         }
-        self.wake(host);
+        if self.runs(host) {
+            self.wake(host);
+        }
     }
 
     /// Lets a process say goodbye; it ends when it has.
