@@ -53,7 +53,7 @@ impl Cluster {
         cluster
     }
 
-    /// Waits until every process sees three ACTIVE instances.
+    /// Waits until every process sees three ACTIVE instances with all tokens.
     async fn settled(&self) {
         for node in self
             .ingesters
@@ -62,6 +62,11 @@ impl Cluster {
         {
             node.ready().await;
             node.sees_active(3).await;
+            let tokens = "pyroscope_ring_tokens_total{name=\"ingester\"}";
+            eventually(&format!("{} sees all tokens", node.http), async || {
+                (node.metric(tokens).await == Some(3.0 * 128.0)).then_some(())
+            })
+            .await;
         }
     }
 }
